@@ -1,0 +1,133 @@
+"""Strict base64url and strict JSON: what a lenient decoder would let pass is refused here.
+
+Two parsers that read the same bytes differently are how a check is walked around, so
+each input has exactly one accepted spelling and one meaning.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import math
+import re
+from typing import Any
+
+__all__ = ["MalformedError", "decode_base64url", "is_canonical_base64url", "parse_object"]
+
+MAX_DEPTH = 16
+
+BASE64URL_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+# By length modulo 4: the padding to put back, and the last characters whose unused bits are zero.
+_PADDING = (b"", b"", b"==", b"=")
+_CANONICAL_ENDINGS = (BASE64URL_ALPHABET, b"", b"AQgw", b"AEIMQUYcgkosw048")
+
+# An int of more digits than this may not fit a double (RFC 8259 §6), so only a longer text needs a look.
+_DIGITS_OF_LARGEST_DOUBLE = 308
+# Possessive, so that an unclosed quote costs one pass and not one per quote.
+_JSON_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_AS_SQUARE_BRACKETS = bytes.maketrans(b"{}", b"[]")
+_NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
+
+
+class MalformedError(ValueError):
+    """The bytes are not in the one accepted form. It carries nothing of them."""
+
+
+def is_canonical_base64url(segment: bytes) -> bool:
+    """Tell whether `segment`, of alphabet characters only, ends as an encoder would end it.
+
+    A length of 1 modulo 4 encodes nothing, and unused bits that are not zero would
+    give one value several spellings (RFC 4648 §3.5).
+    """
+    return segment[-1:] in _CANONICAL_ENDINGS[len(segment) & 3]
+
+
+def decode_base64url(segment: bytes) -> bytes:
+    """Return the bytes that `segment` encodes (RFC 4648 §5, RFC 7515 §2: no padding).
+
+    Raises:
+        MalformedError: another character, padding, an impossible length or stray bits.
+    """
+    if segment.translate(None, BASE64URL_ALPHABET) or not is_canonical_base64url(segment):
+        raise MalformedError
+    return decode_checked_base64url(segment)
+
+
+def decode_checked_base64url(segment: bytes) -> bytes:
+    """Decode a segment whose alphabet and ending were checked already."""
+    return binascii.a2b_base64(segment.translate(_TO_STANDARD_ALPHABET) + _PADDING[len(segment) & 3])
+
+
+def parse_object(data: bytes) -> dict[str, Any]:
+    """Return the JSON object that `data` is, with one possible reading (RFC 8259).
+
+    Refused beyond what the standard library refuses: bytes that are not strict UTF-8
+    or start with a BOM, duplicate members at any depth, NaN and Infinity, numbers
+    beyond a double, nesting over 16, lone surrogates, anything but an object.
+
+    Raises:
+        MalformedError: any of these; nothing else is ever raised.
+    """
+    try:
+        text = data.decode("utf-8").strip(" \t\r\n")
+        if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+            _check_depth(data)
+        decoder = _DECODER if len(text) <= _DIGITS_OF_LARGEST_DOUBLE else _DECODER_OF_LONG_TEXT
+        value, end = decoder.raw_decode(text)
+        if end != len(text) or type(value) is not dict:
+            raise MalformedError
+        if "\\u" in text:
+            # Only an escape can smuggle a surrogate in; encoding finds it in names and values alike.
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except MalformedError:
+        raise
+    except (ValueError, RecursionError):
+        raise MalformedError from None
+    return value
+
+
+def _check_depth(data: bytes) -> None:
+    """Refuse nesting over 16 before the parser recurses, whatever the interpreter's limit is.
+
+    Each round takes the innermost level away; what is left is too deep, or unbalanced.
+    """
+    brackets = _JSON_STRING.sub(b"", data).translate(_AS_SQUARE_BRACKETS, _NOT_BRACKETS)
+    for _level in range(MAX_DEPTH):
+        brackets = brackets.replace(b"[]", b"")
+    if brackets:
+        raise MalformedError
+
+
+def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise MalformedError
+    return members
+
+
+def _finite_float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise MalformedError
+    return number
+
+
+def _bounded_int(digits: str) -> int:
+    _finite_float(digits)
+    return int(digits)
+
+
+def _no_constant(_name: str) -> None:
+    raise MalformedError
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_object_without_duplicates, parse_float=_finite_float, parse_constant=_no_constant
+)
+_DECODER_OF_LONG_TEXT = json.JSONDecoder(
+    object_pairs_hook=_object_without_duplicates,
+    parse_float=_finite_float,
+    parse_int=_bounded_int,
+    parse_constant=_no_constant,
+)

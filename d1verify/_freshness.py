@@ -1,0 +1,326 @@
+"""When keys are loaded and who waits: pure functions from a state and a moment to a step.
+
+Nothing here locks, waits or loads; `keycache` does and obeys. All times are seconds on a
+monotonic clock. `decide` is the table of the README's section on keys, row by row.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum, StrEnum
+from types import MappingProxyType
+
+from .keys import KeySet, PublicKey
+
+__all__ = ["Answer", "Attempt", "Phase", "State", "Step", "Timing", "decide", "phase_of", "settle"]
+
+MAX_BACK_OFF = 30.0
+MAX_STUCK_LOADS = 4
+# An empty answer counts when a second look, at least this much later, sees it again.
+CONFIRMATION_DELAY = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timing:
+    """The settings of a key cache, in seconds."""
+
+    cooldown: float
+    max_wait: float
+    load_timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """A load in the air: young (worth waiting for) until `young_until`, given up at `abandon_at`."""
+
+    number: int
+    started_at: float
+    young_until: float
+    abandon_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """All that is known about the keys at one moment. Immutable; each transition returns a new one.
+
+    Attributes:
+        keys: the newest set that was applied, or None.
+        by_kid: its keys, for the fast path.
+        loaded_at: when the load that gave it started.
+        refresh_at: from when on it is worth a background load.
+        applied: the number of the load that gave it.
+        revoked: the newest set is a confirmed empty one.
+        empty_seen_at: when the load started that first saw the source empty, if one did.
+        failures: loads failed in a row since the last good one.
+        retry_at: no load by itself before this.
+        gate_from: the gate for unknown kids counts from here.
+        attempt: the load in the air, or None.
+        started: how many loads were ever started.
+        stuck: loads given up on whose thread still runs.
+        error: what the last failed load said, in words of ours.
+    """
+
+    keys: KeySet | None = None
+    by_kid: Mapping[str, PublicKey] = field(default_factory=lambda: MappingProxyType({}))
+    loaded_at: float = -math.inf
+    refresh_at: float = -math.inf
+    applied: int = 0
+    revoked: bool = False
+    empty_seen_at: float | None = None
+    failures: int = 0
+    retry_at: float = -math.inf
+    gate_from: float = -math.inf
+    attempt: Attempt | None = None
+    started: int = 0
+    stuck: int = 0
+    error: str | None = None
+
+
+class Phase(StrEnum):
+    """How current the keys are: the rows of the table, the first that matches."""
+
+    REVOKED = "revoked"
+    EMPTY = "empty"
+    IMMUTABLE = "immutable"
+    FRESH = "fresh"
+    AGEING = "ageing"
+    DUE = "due"
+    STALE = "stale"
+
+
+class Answer(Enum):
+    """What to say about a key id."""
+
+    USE = "use the key"
+    UNKNOWN = "unknown_key"
+    UNAVAILABLE = "KeyStoreError"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do: start a load, wait for the load in the air, and what to say if there is no waiting."""
+
+    answer: Answer
+    load: bool = False
+    wait: bool = False
+    miss: bool = False
+
+
+def phase_of(state: State, now: float) -> Phase:
+    """Return the row of the table that the state is in."""
+    if state.revoked:
+        return Phase.REVOKED
+    if state.keys is None:
+        return Phase.EMPTY
+    age, max_age = now - state.loaded_at, state.keys.max_age
+    if age >= max_age + state.keys.max_stale:
+        return Phase.EMPTY
+    if math.isinf(max_age):
+        return Phase.IMMUTABLE
+    if now < state.refresh_at:
+        return Phase.FRESH
+    if age < max_age:
+        return Phase.AGEING
+    overdue = state.attempt is not None and not is_young(state.attempt, now)
+    return Phase.STALE if state.failures or overdue else Phase.DUE
+
+
+def decide(state: State, timing: Timing, now: float, *, known: bool) -> Step:
+    """Return what to do for a request that names a known or an unknown key id."""
+    phase = phase_of(state, now)
+    rested = state.attempt is None and now >= state.retry_at and state.stuck < MAX_STUCK_LOADS
+    joinable = state.attempt is not None and is_young(state.attempt, now)
+    match phase:
+        case Phase.REVOKED:
+            return Step(Answer.UNAVAILABLE, load=rested and now >= due_at(state))
+        case Phase.EMPTY:
+            return Step(Answer.UNAVAILABLE, load=rested, wait=rested or joinable)
+        case Phase.IMMUTABLE:
+            return Step(Answer.USE if known else Answer.UNKNOWN)
+        case Phase.FRESH | Phase.AGEING if known:
+            return Step(Answer.USE, load=rested and phase is Phase.AGEING)
+        case Phase.FRESH | Phase.AGEING:
+            return _on_miss(state, timing, now, joinable=joinable)
+        case Phase.DUE:
+            answer = Answer.USE if known else Answer.UNAVAILABLE
+            return Step(answer, load=rested, wait=rested or joinable, miss=not known)
+        case Phase.STALE if known:
+            return Step(Answer.USE, load=rested)
+        case Phase.STALE:
+            # A set past max_age may say yes, never no.
+            return Step(Answer.UNAVAILABLE, load=rested and gate_is_open(state, timing, now), miss=True)
+
+
+def _on_miss(state: State, timing: Timing, now: float, *, joinable: bool) -> Step:
+    """A key id that a current set lacks: look again, but only once per gate, whatever is asked for."""
+    if joinable:
+        return Step(Answer.UNAVAILABLE, wait=True)
+    if not gate_is_open(state, timing, now):
+        return Step(Answer.UNKNOWN)
+    may_start = state.attempt is None and state.stuck < MAX_STUCK_LOADS
+    return Step(Answer.UNAVAILABLE, load=may_start, wait=may_start, miss=True)
+
+
+def settle(state: State, number: int, now: float, *, known: bool) -> Answer:
+    """Return what to say after waiting for load `number`, whatever became of it."""
+    if phase_of(state, now) in (Phase.REVOKED, Phase.EMPTY):
+        return Answer.UNAVAILABLE
+    if known:
+        return Answer.USE
+    return Answer.UNKNOWN if state.applied >= number else Answer.UNAVAILABLE
+
+
+def is_young(attempt: Attempt, now: float) -> bool:
+    """Tell whether the load is worth waiting for. Whoever comes late to an old one never waits."""
+    return now < attempt.young_until
+
+
+def is_usable(state: State, now: float) -> bool:
+    """Tell whether the set may still say yes."""
+    return phase_of(state, now) not in (Phase.REVOKED, Phase.EMPTY)
+
+
+def gate_is_open(state: State, timing: Timing, now: float) -> bool:
+    """Tell whether an unknown key id may cause a load."""
+    return now >= gate_opens_at(state, timing)
+
+
+def gate_opens_at(state: State, timing: Timing) -> float:
+    max_age = math.inf if state.keys is None else state.keys.max_age
+    return state.gate_from + min(timing.cooldown, max_age / 5)
+
+
+def due_at(state: State) -> float:
+    """Return when the set comes of age."""
+    return math.inf if state.keys is None else state.loaded_at + state.keys.max_age
+
+
+def next_attempt_at(state: State, timing: Timing, now: float) -> float:
+    """Return when keys are looked for next: what a caller who got no key is told to wait for.
+
+    While a load is in the air it either ends before it is given up, or the next one follows then.
+    """
+    if state.attempt is not None:
+        return state.attempt.abandon_at
+    match phase_of(state, now):
+        case Phase.REVOKED:
+            return max(state.retry_at, due_at(state))
+        case Phase.FRESH | Phase.AGEING | Phase.STALE:
+            return max(state.retry_at, gate_opens_at(state, timing))
+        case Phase.IMMUTABLE:
+            return math.inf
+        case _:
+            return state.retry_at
+
+
+def withdrawal_bound(state: State, timing: Timing, now: float) -> float | None:
+    """Return within how many seconds a withdrawn key is refused, as things stand; None without keys."""
+    if state.keys is None or not is_usable(state, now):
+        return None
+    if phase_of(state, now) is Phase.STALE or state.failures:
+        return state.keys.max_age + state.keys.max_stale
+    return state.keys.max_age + timing.max_wait
+
+
+def after_start(state: State, timing: Timing, now: float, *, miss: bool) -> tuple[State, Attempt]:
+    """A load has been started; the first one of a process may be waited for as long as it may take."""
+    first = state.started == 0
+    patience = timing.load_timeout if first else min(timing.max_wait, timing.load_timeout)
+    attempt = Attempt(state.started + 1, now, now + patience, now + timing.load_timeout)
+    gate_from = now if miss else state.gate_from
+    return replace(state, attempt=attempt, started=attempt.number, gate_from=gate_from), attempt
+
+
+def after_set(state: State, number: int, started_at: float, keys: KeySet, refresh_after: float) -> State:
+    """Load `number` gave a set with keys. A late one is applied only if nothing newer was."""
+    state = _landed(state, number)
+    if number <= state.applied:
+        return state
+    keys = keys if state.keys is None else keys.carrying_over(state.keys)
+    return replace(
+        state,
+        keys=keys,
+        by_kid=keys.keys,
+        loaded_at=started_at,
+        refresh_at=started_at + refresh_after,
+        applied=number,
+        revoked=False,
+        empty_seen_at=None,
+        failures=0,
+        retry_at=-math.inf,
+        error=None,
+    )
+
+
+def after_empty(state: State, number: int, started_at: float, keys: KeySet) -> State:
+    """Load `number` saw the source well-formed and empty. Seen twice, it revokes everything.
+
+    Seen once it changes nothing, and it is no failure either: a set that comes of age is
+    still waited for, so that the second look happens as soon as it may.
+    """
+    state = _landed(state, number)
+    if number <= state.applied:
+        return state
+    first_seen = state.empty_seen_at
+    if first_seen is None or abs(started_at - first_seen) < CONFIRMATION_DELAY:
+        first_seen = started_at if first_seen is None else first_seen
+        return replace(
+            state,
+            empty_seen_at=first_seen,
+            retry_at=first_seen + CONFIRMATION_DELAY,
+            error="the source holds no key at all; a second look will tell",
+        )
+    return replace(
+        state,
+        keys=keys,
+        by_kid=keys.keys,
+        loaded_at=started_at,
+        refresh_at=-math.inf,
+        applied=number,
+        revoked=True,
+        failures=0,
+        retry_at=-math.inf,
+        error="the source holds no key at all",
+    )
+
+
+def after_failure(state: State, number: int, now: float, error: str, jitter: float) -> State:
+    """Load `number` failed. One that had been given up on was counted then.
+
+    Args:
+        jitter: a factor up to 1 for the back-off of min(30, 2ⁿ⁻¹) s, so that a fleet does not beat in time.
+    """
+    counts = state.attempt is not None and state.attempt.number == number
+    state = _landed(state, number)
+    if not counts:
+        return state
+    failures = state.failures + 1
+    back_off = min(MAX_BACK_OFF, 2.0 ** min(failures - 1, 5)) * jitter
+    return replace(state, failures=failures, retry_at=now + back_off, gate_from=now, error=error)
+
+
+def after_abandonment(state: State, attempt: Attempt, jitter: float) -> State:
+    """The load in the air took too long: its slot is free, its thread may still run."""
+    state = after_failure(state, attempt.number, attempt.abandon_at, "the key store did not answer in time", jitter)
+    return replace(state, stuck=state.stuck + 1)
+
+
+def after_superseding(state: State) -> State:
+    """The load in the air makes way for one that starts now; its result still counts if nothing newer came."""
+    return replace(state, attempt=None, stuck=state.stuck + 1)
+
+
+def after_fork(state: State) -> State:
+    """In a forked child no thread of the parent lives: no load is in the air and none has failed."""
+    return replace(
+        state, attempt=None, started=state.applied, stuck=0, failures=0, retry_at=-math.inf, gate_from=-math.inf
+    )
+
+
+def _landed(state: State, number: int) -> State:
+    """The thread of load `number` has ended."""
+    if state.attempt is not None and state.attempt.number == number:
+        return replace(state, attempt=None)
+    return replace(state, stuck=max(0, state.stuck - 1))

@@ -1,0 +1,223 @@
+"""One load at a time from a key store, and what is known of the keys because of it.
+
+The decisions are pure functions in `_freshness`; this module locks, starts threads,
+applies results, and tells of them. Who waits is `keycache`'s business.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from functools import partial
+from typing import NamedTuple
+
+from . import _freshness, _loading
+from ._fork import renew_in_child
+from ._freshness import Answer, State, Timing
+from ._loading import PendingLoad
+from ._log import KeyLog
+from .errors import KeyStoreError
+from .keys import KeySet, KeyStore, PublicKey
+from .observer import KeyLoad, LoadOutcome, notify
+
+__all__ = ["KeyLoader", "Plan"]
+
+MAX_RETRY_AFTER = 3600.0
+
+
+class Plan(NamedTuple):
+    """What to say about a key id, and what to wait for first, for how many seconds at most."""
+
+    answer: Answer
+    key: PublicKey | None = None
+    pending: PendingLoad | None = None
+    seconds: float = 0.0
+
+
+class KeyLoader:
+    """The state of the keys, and the one load that may be in the air to renew it."""
+
+    def __init__(self, store: KeyStore, timing: Timing, timer: Callable[[], float]) -> None:
+        self.state = State()
+        self._store = store
+        self._timing = timing
+        self._timer = timer
+        self._listeners: tuple[Callable[[KeyLoad], None], ...] = ()
+        self._key_log = KeyLog()
+        self.renew()
+        renew_in_child(self)
+
+    def renew(self) -> None:
+        """Forget locks and threads, as a forked child must. The keys stay."""
+        self._lock = threading.Lock()
+        self._pending: PendingLoad | None = None
+        self._outbox: list[Callable[[], None]] = []
+        self.state = _freshness.after_fork(self.state)
+
+    def subscribe(self, listener: Callable[[KeyLoad], None]) -> None:
+        """Have `listener` told of each load that ends."""
+        with self._lock:
+            self._listeners = (*self._listeners, listener)
+
+    def now(self) -> float:
+        """Return the time, with a load that has taken too long given up."""
+        with self._lock:
+            now = self._tick()
+        self._tell()
+        return now
+
+    def plan(self, kid: str) -> Plan:
+        """Decide for a request that names `kid`, and start the load that the decision asks for."""
+        with self._lock:
+            now = self._tick()
+            key = self.state.by_kid.get(kid)
+            step = _freshness.decide(self.state, self._timing, now, known=key is not None)
+            started = self._begin(now, miss=step.miss) if step.load else None
+            pending = self._pending
+        self._launch(started)
+        self._tell()
+        if step.wait and pending is not None:
+            return Plan(step.answer, key, pending, pending.attempt.young_until - now)
+        return Plan(step.answer, key)
+
+    def unavailable(self) -> KeyStoreError:
+        """Return the error for a call that cannot be judged now; it says when keys are looked for next."""
+        with self._lock:
+            now = self._tick()
+            state = self.state
+            line = None if _freshness.is_usable(state, now) else self._key_log.on_unusable(state)
+            if line is not None:
+                self._outbox.append(line.write)
+        self._tell()
+        seconds = _freshness.next_attempt_at(state, self._timing, now) - now
+        why = "" if state.error is None else f": {state.error}"
+        return KeyStoreError(
+            f"the verification keys are not available{why}", retry_after=min(max(0.0, seconds), MAX_RETRY_AFTER)
+        )
+
+    def settle(self, kid: str, waited_for: PendingLoad) -> Plan:
+        """Decide for a request that has waited; it will not wait again."""
+        now = self.now()
+        state = self.state
+        key = state.by_kid.get(kid)
+        return Plan(_freshness.settle(state, waited_for.attempt.number, now, known=key is not None), key)
+
+    def begin_unless_usable(self) -> tuple[PendingLoad | None, float]:
+        """Return the load to wait for, joined or started, and how long; None if keys are usable as it is."""
+        started = None
+        with self._lock:
+            now = self._tick()
+            if _freshness.is_usable(self.state, now):
+                return None, 0.0
+            pending = self._pending
+            if pending is None:
+                pending = started = self._begin(now)
+        self._launch(started)
+        self._tell()
+        return pending, pending.attempt.abandon_at - now
+
+    def begin_now(self) -> tuple[PendingLoad, float]:
+        """Return a load that starts after this call, and how long to wait; one in the air makes way for it."""
+        with self._lock:
+            now = self._tick()
+            if self._pending is not None and self.state.stuck < _freshness.MAX_STUCK_LOADS:
+                self._report(LoadOutcome.SUPERSEDED, now - self._pending.attempt.started_at)
+                self._become(_freshness.after_superseding(self.state))
+            started = self._begin(now)
+        self._launch(started)
+        self._tell()
+        return started, started.attempt.abandon_at - now
+
+    def _begin(self, now: float, *, miss: bool = False) -> PendingLoad:
+        """Take the slot for a new load; the lock is held. `_launch` it once the lock is free."""
+        if self.state.stuck >= _freshness.MAX_STUCK_LOADS:
+            raise KeyStoreError("too many loads of the keys never came back", retry_after=self._timing.load_timeout)
+        state, attempt = _freshness.after_start(self.state, self._timing, now, miss=miss)
+        self._become(state)
+        self._pending = PendingLoad(attempt)
+        return self._pending
+
+    def _launch(self, pending: PendingLoad | None) -> None:
+        if pending is None:
+            return
+        try:
+            _loading.start_thread(lambda: self._run(pending))
+        except RuntimeError:  # No thread to be had: the process is at a limit or about to end.
+            self._land(pending, KeyStoreError("no thread could be started to load the keys"))
+
+    def _run(self, pending: PendingLoad) -> None:
+        """Load, on the thread that was started for it."""
+        result: KeySet | KeyStoreError
+        try:
+            result = self._store.load()
+            if not isinstance(result, KeySet):
+                result = KeyStoreError(f"the key store returned {type(result).__name__} instead of a KeySet")
+        except KeyStoreError as error:
+            result = error
+        except BaseException as error:
+            result = KeyStoreError(f"the key store raised {type(error).__name__}")
+        self._land(pending, result)
+
+    def _land(self, pending: PendingLoad, result: KeySet | KeyStoreError) -> None:
+        """Apply what a load gave, tell of it, and wake whoever waits."""
+        with self._lock:
+            outcome = self._apply(pending, result)
+            if outcome is not None:
+                self._report(outcome, self._timer() - pending.attempt.started_at)
+        pending.end()
+        self._tell()
+
+    def _apply(self, pending: PendingLoad, result: KeySet | KeyStoreError) -> LoadOutcome | None:
+        """Return how the load ended, or None if it no longer matters."""
+        number, started_at = pending.attempt.number, pending.attempt.started_at
+        before = self.state
+        if isinstance(result, KeySet) and not result and result.skipped:
+            result = KeyStoreError(f"none of {len(result.skipped)} candidates is usable: {result.skipped[0].why}")
+        if isinstance(result, KeyStoreError):
+            state = _freshness.after_failure(before, number, self._timer(), str(result), _jitter())
+            self._become(state)
+            return LoadOutcome.FAILED if state.failures > before.failures else None
+        if number <= before.applied:
+            self._become(_freshness.after_set(before, number, started_at, result, 0.0))
+            return None
+        if not result:
+            self._become(_freshness.after_empty(before, number, started_at, result))
+            return LoadOutcome.REVOKED if self.state.revoked else LoadOutcome.EMPTY
+        refresh_after = result.max_age * random.uniform(0.7, 0.9)  # noqa: S311 - spreads load, guards nothing
+        self._become(_freshness.after_set(before, number, started_at, result, refresh_after))
+        return LoadOutcome.LOADED
+
+    def _tick(self) -> float:
+        """Return the time; the lock is held. A load that has taken too long is given up."""
+        now = self._timer()
+        pending = self._pending
+        if pending is not None and now >= pending.attempt.abandon_at:
+            self._become(_freshness.after_abandonment(self.state, pending.attempt, _jitter()))
+            self._report(LoadOutcome.ABANDONED, now - pending.attempt.started_at)
+        return now
+
+    def _become(self, state: State) -> None:
+        self.state = state
+        if state.attempt is None:
+            self._pending = None
+
+    def _report(self, outcome: LoadOutcome, seconds: float) -> None:
+        """Note what to tell of a load that ended, once the lock is free."""
+        line = self._key_log.on_load(outcome, self.state)
+        if line is not None:
+            self._outbox.append(line.write)
+        event = KeyLoad(outcome=outcome, usable=len(self.state.by_kid), seconds=seconds)
+        self._outbox.extend(partial(notify, listener, event) for listener in self._listeners)
+
+    def _tell(self) -> None:
+        """Write the log lines and tell the listeners; the lock is free, so they may do what they like."""
+        if self._outbox:
+            with self._lock:
+                outbox, self._outbox = self._outbox, []
+            for message in outbox:
+                message()
+
+
+def _jitter() -> float:
+    return random.uniform(0.75, 1.0)  # noqa: S311 - spreads load, guards nothing

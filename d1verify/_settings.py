@@ -1,0 +1,99 @@
+"""Settings by environment variables: names and texts in, arguments of a verifier out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from .errors import ConfigurationError
+from .keys import KeyStore, is_key_id
+from .keystores.env import EnvKeyStore
+from .keystores.file import FileKeyStore
+from .policy import ANY_SUBJECT, MAX_LEEWAY, Subject, checked_audience, checked_seconds, checked_subjects
+
+__all__ = ["verifier_arguments"]
+
+_SOURCES = ("D1VERIFY_KEYS", "D1VERIFY_KEYS_PATH", "D1VERIFY_JWKS_URL")
+_FOR_JWKS_ONLY = (
+    "D1VERIFY_JWKS_CA_FILE",
+    "D1VERIFY_JWKS_CERT_FILE",
+    "D1VERIFY_JWKS_KEY_FILE",
+    "D1VERIFY_JWKS_PROXY",
+)
+
+
+def verifier_arguments(environ: Mapping[str, str], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of a `D1Verifier` that the variables and `overrides` make up.
+
+    Raises:
+        ConfigurationError: a variable is missing, contradictory or out of range; the message names it.
+    """
+    arguments = dict(overrides)
+    if "store" not in arguments:
+        arguments["store"] = key_store_from(environ)
+    if "audience" not in arguments:
+        arguments["audience"] = checked_audience(_required(environ, "D1VERIFY_AUDIENCE"), "D1VERIFY_AUDIENCE")
+    if "subject" not in arguments:
+        arguments["subject"] = _subject(_required(environ, "D1VERIFY_SUBJECT"))
+    if "leeway" not in arguments and "D1VERIFY_LEEWAY" in environ:
+        arguments["leeway"] = _leeway(_required(environ, "D1VERIFY_LEEWAY"))
+    return arguments
+
+
+def key_store_from(environ: Mapping[str, str]) -> KeyStore:
+    """Return the key store that exactly one of the three source variables names."""
+    named = [name for name in _SOURCES if name in environ]
+    if len(named) != 1:
+        found = "none is" if not named else f"{' and '.join(named)} are"
+        raise ConfigurationError(f"exactly one of {', '.join(_SOURCES)} must be set, and {found}")
+    source = named[0]
+    value = _required(environ, source)
+    if source == "D1VERIFY_JWKS_URL":
+        return _http_key_store(value, environ)
+    _refuse_with(environ, source, _FOR_JWKS_ONLY)
+    kid = _optional(environ, "D1VERIFY_KID")
+    if kid is not None and not is_key_id(kid):
+        raise ConfigurationError("D1VERIFY_KID must be 1 to 256 printable characters")
+    if source == "D1VERIFY_KEYS":
+        return EnvKeyStore(source, kid, environ=environ)
+    return FileKeyStore(value, kid)
+
+
+def _http_key_store(url: str, environ: Mapping[str, str]) -> KeyStore:
+    raise NotImplementedError
+
+
+def _subject(text: str) -> Subject:
+    ids = [one.strip() for one in text.split(",")]
+    if ids == ["*"]:
+        return ANY_SUBJECT
+    try:
+        return checked_subjects(ids) or ids
+    except ConfigurationError:
+        raise ConfigurationError(
+            "D1VERIFY_SUBJECT must be merchant gateway ids separated by commas, none of them empty, or * alone"
+        ) from None
+
+
+def _leeway(text: str) -> float:
+    try:
+        return checked_seconds(float(text), "D1VERIFY_LEEWAY", low=0, high=MAX_LEEWAY)
+    except ValueError:  # A ConfigurationError is one, too.
+        raise ConfigurationError(f"D1VERIFY_LEEWAY must be a number of seconds from 0 to {MAX_LEEWAY}") from None
+
+
+def _required(environ: Mapping[str, str], name: str) -> str:
+    value = environ.get(name, "").strip()
+    if not value:
+        raise ConfigurationError(f"{name} must be set and not empty")
+    return value
+
+
+def _optional(environ: Mapping[str, str], name: str) -> str | None:
+    return _required(environ, name) if name in environ else None
+
+
+def _refuse_with(environ: Mapping[str, str], source: str, names: tuple[str, ...]) -> None:
+    for name in names:
+        if name in environ:
+            raise ConfigurationError(f"{name} has no meaning with {source}")

@@ -1,0 +1,216 @@
+"""The ASGI edge: a middleware, the token of a request, and a lifespan that warms the keys."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, Final, Protocol
+
+from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
+from starlette.requests import HTTPConnection
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from ._log import log
+from .bearer import check_realm, combined_value, refusal
+from .errors import ConfigurationError, D1VerifyError, KeyStoreError, Reason, TokenError
+from .tokens import D1Token
+from .verifier import HeaderVerifier
+
+__all__ = ["D1AuthMiddleware", "D1User", "d1_lifespan", "get_token"]
+
+OnError = Callable[[HTTPConnection, D1VerifyError], Response | Awaitable[Response]]
+
+_TOKEN_KEY: Final = "d1verify.token"  # noqa: S105 - a key in the ASGI scope
+_OPEN_METHODS: Final = ("GET", "HEAD")
+_POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013  # RFC 6455 §7.4.1 and the registry it sets up
+
+
+class D1User(BaseUser):
+    """The caller as Starlette's `request.user`: D1, speaking for one merchant gateway."""
+
+    def __init__(self, token: D1Token) -> None:
+        self.token = token
+
+    @property
+    def is_authenticated(self) -> bool:
+        """True: there is no such user without a verified token."""
+        return True
+
+    @property
+    def display_name(self) -> str:
+        """The token's subject, the merchant gateway id."""
+        return self.token.subject
+
+    @property
+    def identity(self) -> str:
+        """The token's subject, the merchant gateway id."""
+        return self.token.subject
+
+
+class D1AuthMiddleware:
+    """Lets a request through only with a token that the verifier accepts.
+
+    It guards `http` and `websocket`, passes `lifespan` on untouched and refuses scope
+    types it does not know. The decision is made from the headers alone; nothing of the
+    body is received before it.
+
+    Args:
+        app: the app behind it.
+        verifier: a `D1Verifier`, or another `HeaderVerifier`.
+        exclude: exact paths that stay open for GET and HEAD, relative to the mount.
+        realm: the protection space named in challenges.
+        reveal_reason: name the reason in answers; for staging.
+        on_error: shapes the answer to a refused http request. It cannot let the request
+            through; if it raises, the default answer goes out.
+
+    Raises:
+        ConfigurationError: an argument is out of range; the message names it.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        verifier: HeaderVerifier,
+        *,
+        exclude: Iterable[str] = (),
+        realm: str = "d1",
+        reveal_reason: bool = False,
+        on_error: OnError | None = None,
+    ) -> None:
+        if not callable(getattr(verifier, "averify_header", None)):
+            raise ConfigurationError("verifier must have an averify_header() method, as a D1Verifier has")
+        self._app = app
+        self._verifier = verifier
+        self._exclude = _checked_paths(exclude)
+        self._realm = check_realm(realm)
+        self._reveal_reason = reveal_reason
+        self._on_error = on_error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection (ASGI 3)."""
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        if scope["type"] not in ("http", "websocket"):
+            raise ValueError("D1AuthMiddleware guards http and websocket only")
+        if self._exclude and _is_excluded(scope, self._exclude):
+            inner = {**scope, "user": UnauthenticatedUser(), "auth": AuthCredentials(), _TOKEN_KEY: None}
+            await self._app(inner, receive, send)
+            return
+        values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
+        try:
+            token = await self._verifier.averify_header(combined_value(values))
+        except (TokenError, KeyStoreError) as error:
+            await self._refuse(error, scope, receive, send)
+            return
+        inner = {**scope, "user": D1User(token), "auth": AuthCredentials(["d1"]), _TOKEN_KEY: token}
+        await self._app(inner, receive, send)
+
+    async def _refuse(self, error: TokenError | KeyStoreError, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = refusal(error, realm=self._realm, reveal_reason=self._reveal_reason)
+        headers = [(name.lower().encode("ascii"), value.encode("ascii")) for name, value in answer.headers]
+        if scope["type"] == "websocket":
+            if (await receive())["type"] != "websocket.connect":
+                return  # The client has gone before it was answered.
+            if "websocket.http.response" not in (scope.get("extensions") or {}):
+                code = _TRY_AGAIN_LATER if isinstance(error, KeyStoreError) else _POLICY_VIOLATION
+                await send({"type": "websocket.close", "code": code, "reason": ""})
+                return
+            prefix, body = "websocket.http.response", answer.body
+        else:
+            shaped = await self._shaped(error, scope)
+            if shaped is not None:
+                await shaped(scope, receive, send)
+                return
+            prefix, body = "http.response", b"" if scope["method"] == "HEAD" else answer.body
+        await send({"type": f"{prefix}.start", "status": answer.status, "headers": headers})
+        await send({"type": f"{prefix}.body", "body": body})
+
+    async def _shaped(self, error: D1VerifyError, scope: Scope) -> Response | None:
+        """Return the answer that `on_error` makes, or None for the default one."""
+        if self._on_error is None:
+            return None
+        try:
+            shaped = self._on_error(HTTPConnection(scope), error)
+            response = await shaped if inspect.isawaitable(shaped) else shaped
+        except Exception:
+            log.exception("on_error failed; the default answer goes out")
+            return None
+        if isinstance(response, Response):
+            return response
+        log.error("on_error returned no Response; the default answer goes out")
+        return None
+
+
+def get_token(conn: HTTPConnection) -> D1Token:
+    """Return the verified token of a request or WebSocket behind `D1AuthMiddleware`.
+
+    Raises:
+        TokenError: `missing_token`: the path is excluded, or the middleware is not there.
+    """
+    token = conn.scope.get(_TOKEN_KEY)
+    if not isinstance(token, D1Token):
+        raise TokenError(Reason.MISSING_TOKEN)
+    return token
+
+
+class _Warmable(Protocol):
+    async def awarm_up(self) -> None:
+        """Load keys if none are usable."""
+        ...  # pragma: no cover - the body of a protocol is never run
+
+
+def d1_lifespan(verifier: _Warmable) -> Callable[[Any], AbstractAsyncContextManager[None]]:
+    """Return a lifespan that loads keys before the first request: `Starlette(lifespan=d1_lifespan(verifier))`.
+
+    A wrong path or variable then fails the deployment and not the first call. Put it on
+    the outermost app: a mounted one never sees lifespan. To add to a lifespan of your
+    own, enter it there: `async with d1_lifespan(verifier)(app): ...`.
+    """
+
+    @asynccontextmanager
+    async def lifespan(_app: object) -> AsyncIterator[None]:
+        await verifier.awarm_up()
+        yield
+
+    return lifespan
+
+
+def _checked_paths(exclude: Iterable[str]) -> frozenset[str]:
+    if isinstance(exclude, str | bytes) or not isinstance(exclude, Iterable):
+        raise ConfigurationError('exclude must be a collection of paths, such as ("/health",)')
+    paths = frozenset(exclude)
+    for path in paths:
+        if not isinstance(path, str) or not _is_literal_path(path):
+            raise ConfigurationError('exclude holds exact paths such as "/health": not "/", no pattern, no escape')
+    return paths
+
+
+def _is_literal_path(path: str) -> bool:
+    plain = path.isascii() and path.isprintable() and not set(path) & set(" *?#%;\\")
+    segments = path.split("/")
+    return (
+        plain
+        and len(path) > 1
+        and path.startswith("/")
+        and not {".", ".."} & set(segments)
+        and "" not in segments[1:-1]
+    )
+
+
+def _is_excluded(scope: Scope, exclude: frozenset[str]) -> bool:
+    """Tell whether this is a GET or HEAD for an excluded path, spelt as configured and no other way.
+
+    The decoded path decides what the router runs and the raw path is what the client
+    wrote; both have to be the literal one, so that no two readers see two paths.
+    """
+    if scope["type"] != "http" or scope["method"] not in _OPEN_METHODS:
+        return False
+    root_path, path = scope.get("root_path", ""), scope["path"]
+    if root_path and path.startswith(root_path + "/"):
+        path = path[len(root_path) :]
+    if path not in exclude:
+        return False
+    return scope.get("raw_path") in (path.encode("ascii"), (root_path + path).encode("utf-8"))

@@ -1,0 +1,145 @@
+"""An `Authorization` header in, an answer out. Pure, and shared by every web edge.
+
+The rules are RFC 6750 §2.1 and §3 and RFC 9110 §11, read strictly: when it is not
+plain which credentials were meant, none are taken.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from .errors import ConfigurationError, D1VerifyError, KeyStoreError, Reason, TokenError
+
+__all__ = ["Refusal", "check_realm", "combined_value", "refusal", "token_from_header"]
+
+# The longest token, the scheme, and room for the spaces between them.
+MAX_HEADER_VALUE_BYTES: Final = 8192 + 64
+MAX_RETRY_AFTER: Final = 3600
+SEVERAL_CREDENTIALS: Final = b"Bearer ,"
+
+_TOKEN68 = re.compile(rb"[A-Za-z0-9\-._~+/]+=*")
+_QUOTABLE = re.compile(r"[\x20\x21\x23-\x5b\x5d-\x7e]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer to send: `status`, `headers` as (name, value) pairs, and `body`, which HEAD leaves out."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def combined_value(values: Sequence[str | bytes]) -> str | bytes | None:
+    """Return the `Authorization` value of a request from all its headers of that name.
+
+    Several are combined with a comma, as any hop may do (RFC 9110 §5.3), so that
+    `token_from_header` refuses them as `invalid_request`: taking either would be taking
+    the one that another hop did not look at.
+    """
+    if len(values) > 1:
+        return SEVERAL_CREDENTIALS
+    return values[0] if values else None
+
+
+def token_from_header(value: str | bytes | None) -> bytes:
+    """Return the token of an `Authorization` header's value (RFC 6750 §2.1).
+
+    The scheme in any case, one or more spaces, then b64token characters to the end.
+
+    Raises:
+        TokenError: `missing_token` for no credentials or another scheme, `invalid_request`
+            for a comma (two headers joined on the way), `malformed_token` for other characters.
+        TypeError: `value` is neither str, bytes nor None.
+    """
+    if value is None:
+        raise TokenError(Reason.MISSING_TOKEN)
+    if not isinstance(value, str | bytes):
+        raise TypeError(f"an Authorization value is str, bytes or None, not {type(value).__name__}")
+    if len(value) > MAX_HEADER_VALUE_BYTES:
+        raise TokenError(Reason.MALFORMED_TOKEN)
+    raw = value.encode("utf-8", "replace") if isinstance(value, str) else value
+    scheme, _, rest = raw.partition(b" ")
+    token = rest.lstrip(b" ")
+    if scheme.lower() != b"bearer" or not token:
+        raise TokenError(Reason.MISSING_TOKEN)
+    if b"," in token:
+        raise TokenError(Reason.INVALID_REQUEST)
+    if _TOKEN68.fullmatch(token) is None:
+        raise TokenError(Reason.MALFORMED_TOKEN)
+    return token
+
+
+def check_realm(realm: str) -> str:
+    """Return `realm` if it may stand in a quoted-string as it is (RFC 9110 §5.6.4).
+
+    Raises:
+        ConfigurationError: it holds a quote, a backslash, or anything but printable ASCII.
+    """
+    if not isinstance(realm, str) or _QUOTABLE.fullmatch(realm) is None:
+        raise ConfigurationError("realm must be printable ASCII without quotes and backslashes")
+    return realm
+
+
+def refusal(error: D1VerifyError, *, realm: str = "d1", reveal_reason: bool = False) -> Refusal:
+    """Return the answer to a call that was refused with `error` (RFC 6750 §3).
+
+    Args:
+        error: a `TokenError` or a `KeyStoreError`.
+        realm: the protection space named in the challenge.
+        reveal_reason: add the reason to challenge and body. It helps whoever probes the
+            service as much as whoever integrates it, so it belongs on staging.
+
+    Raises:
+        TypeError: `error` is no refusal but, say, a `ConfigurationError`.
+        ConfigurationError: `realm` cannot stand in a quoted-string.
+    """
+    check_realm(realm)
+    if isinstance(error, KeyStoreError):
+        status, code, challenge = 503, "temporarily_unavailable", None
+    elif isinstance(error, TokenError):
+        status, code = _STATUS_AND_CODE.get(error.reason, (401, "invalid_token"))
+        challenge = f'Bearer realm="{realm}"'
+        if error.reason is not Reason.MISSING_TOKEN:
+            challenge += f', error="{code}"'
+    else:
+        raise TypeError(f"{type(error).__name__} is not an answer to a call")
+    content = {"error": code}
+    if reveal_reason:
+        content["error_description"] = error.reason.value
+        if challenge is not None and error.reason is not Reason.MISSING_TOKEN:
+            challenge += f', error_description="{error.reason.value}"'
+    body = json.dumps(content, separators=(",", ":")).encode()
+    return Refusal(status, _headers(error, challenge, len(body)), body)
+
+
+def _headers(error: D1VerifyError, challenge: str | None, length: int) -> tuple[tuple[str, str], ...]:
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Cache-Control", "no-store"),
+        ("Content-Length", str(length)),
+    ]
+    if challenge is not None:
+        headers.append(("WWW-Authenticate", challenge))
+    if isinstance(error, KeyStoreError):
+        headers.append(("Retry-After", str(_whole_seconds(error.retry_after))))
+    return tuple(headers)
+
+
+def _whole_seconds(retry_after: float) -> int:
+    """Round up to whole seconds (RFC 9110 §10.2.3), from 1 to an hour."""
+    if not retry_after < MAX_RETRY_AFTER:
+        return MAX_RETRY_AFTER
+    return max(1, math.ceil(retry_after))
+
+
+_STATUS_AND_CODE: Final = {
+    Reason.MISSING_TOKEN: (401, "missing_token"),
+    Reason.INVALID_REQUEST: (400, "invalid_request"),
+    Reason.INSUFFICIENT_SCOPE: (403, "insufficient_scope"),
+}

@@ -1,0 +1,106 @@
+"""The claims rules: pure, over a payload whose signature holds."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from .errors import Reason, TokenError
+from .policy import Policy
+
+__all__ = ["Window", "check"]
+
+_REQUIRED = ("iss", "sub", "aud", "exp")
+_OPTIONAL_TIMES = ("iat", "nbf")
+_EXACT_IN_A_DOUBLE = 2**53
+
+
+class Window(NamedTuple):
+    """When a token is good: while `lo <= now < hi`, in epoch seconds.
+
+    `ceiling` is when its `exp` comes within the maximum lifetime; it tells the two
+    ways of being too early apart.
+    """
+
+    lo: float
+    hi: float
+    ceiling: float
+
+    def check(self, now: float) -> None:
+        """Return if the token is good at `now`.
+
+        Written in the positive form, so that a clock that says NaN refuses.
+
+        Raises:
+            TokenError: `expired`, `lifetime_too_long` or `not_yet_valid` (RFC 7519 §4.1.4 to §4.1.6).
+        """
+        if not now < self.hi:
+            raise TokenError(Reason.EXPIRED)
+        if not self.ceiling <= now:
+            raise TokenError(Reason.LIFETIME_TOO_LONG)
+        if not self.lo <= now:
+            raise TokenError(Reason.NOT_YET_VALID)
+
+
+def check(payload: dict[str, Any], policy: Policy) -> Window:
+    """Return the window in which claims that satisfy `policy` are good.
+
+    Raises:
+        TokenError: `missing_claim`, `invalid_claim`, `wrong_issuer`, `wrong_environment`,
+            `wrong_audience` or `wrong_subject`, the first that applies in this order.
+    """
+    _check_presence_and_types(payload)
+    if payload["iss"] != policy.issuer:
+        raise TokenError(Reason.WRONG_ISSUER)
+    _check_audience(payload["aud"], policy)
+    if policy.subjects is not None and payload["sub"] not in policy.subjects:
+        raise TokenError(Reason.WRONG_SUBJECT)
+    return _window(payload, policy)
+
+
+def _check_presence_and_types(payload: dict[str, Any]) -> None:
+    for name in _REQUIRED:
+        if name not in payload:
+            raise TokenError(Reason.MISSING_CLAIM)
+    audience = payload["aud"]
+    if not (
+        _is_name(payload["iss"])
+        and _is_name(payload["sub"])
+        and (isinstance(audience, str) or _is_array_of_strings(audience))
+        and _is_time(payload["exp"])
+    ):
+        raise TokenError(Reason.INVALID_CLAIM)
+    for name in _OPTIONAL_TIMES:
+        if name in payload and not _is_time(payload[name]):
+            raise TokenError(Reason.INVALID_CLAIM)
+
+
+def _is_name(value: object) -> bool:
+    return isinstance(value, str) and value.isprintable() and value != ""
+
+
+def _is_array_of_strings(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+
+
+def _is_time(value: object) -> bool:
+    """Tell whether `value` is a NumericDate that arithmetic leaves exact: no bool, no NaN, below 2⁵³."""
+    return type(value) in (int, float) and -_EXACT_IN_A_DOUBLE < value < _EXACT_IN_A_DOUBLE  # type: ignore[operator]
+
+
+def _check_audience(audience: str | list[str], policy: Policy) -> None:
+    if audience == policy.audience:
+        return
+    named = [audience] if isinstance(audience, str) else audience
+    if policy.audience in named and "" not in named:
+        return
+    if policy.audience not in named and not policy.other_environments.isdisjoint(named):
+        raise TokenError(Reason.WRONG_ENVIRONMENT)
+    raise TokenError(Reason.WRONG_AUDIENCE)
+
+
+def _window(payload: dict[str, Any], policy: Policy) -> Window:
+    expires_at, leeway = payload["exp"], policy.leeway
+    ceiling = expires_at - policy.max_lifetime - leeway
+    issued_at, not_before = (payload.get(name, -math.inf) - leeway for name in _OPTIONAL_TIMES)
+    return Window(lo=max(ceiling, issued_at, not_before), hi=expires_at + leeway, ceiling=ceiling)

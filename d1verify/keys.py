@@ -1,0 +1,278 @@
+"""Public keys, sets of them, and the one method that a key store has.
+
+On the verification path this module alone touches elliptic-curve code.
+"""
+
+from __future__ import annotations
+
+import binascii
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final, NoReturn, Protocol, final
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from ._keyformats import COORDINATE_BYTES, jwks_entries, point_from_jwk, point_from_pem
+from .errors import ConfigurationError, KeyStoreError, Reason, TokenError
+
+__all__ = ["KeySet", "KeyStore", "PublicKey", "SkippedKey", "collect_keys", "is_key_id"]
+
+MAX_KEY_ID_CHARACTERS = 256
+SIGNATURE_BYTES: Final = 64
+
+_ES256: Final = ec.ECDSA(SHA256())
+
+
+@final
+class PublicKey:
+    """A parsed P-256 public key that checks ES256 signatures. Immutable; equal when the point is.
+
+    Made by `from_pem` or `from_jwk` only, so that no other kind of key gets in.
+    """
+
+    __slots__ = ("_key", "_point")
+    _key: ec.EllipticCurvePublicKey
+    _point: bytes
+
+    def __new__(cls, *_args: object, **_kwargs: object) -> PublicKey:
+        raise TypeError("make a PublicKey with PublicKey.from_pem() or PublicKey.from_jwk()")
+
+    @classmethod
+    def from_pem(cls, pem: str | bytes) -> PublicKey:
+        """Return the key of a PEM text: one SPKI block, P-256 by name, nothing else around it.
+
+        Raises:
+            KeyStoreError: it is anything else. A private key is refused by name
+                and none of its bytes are in the message (RFC 7468 §13, RFC 5480 §2.1.1).
+        """
+        return _public_key(point_from_pem(pem))
+
+    @classmethod
+    def from_jwk(cls, jwk: Mapping[str, Any]) -> PublicKey:
+        """Return the key of a JWK: `kty` EC, `crv` P-256, fit for checking ES256 (RFC 7518 §6.2.1).
+
+        Raises:
+            KeyStoreError: another kind, private or symmetric, a coordinate that is not
+                exactly 32 bytes, a point off the curve, or `use`, `key_ops` or `alg`
+                that speak of another purpose (RFC 7517 §4.2 to §4.4).
+        """
+        return _public_key(point_from_jwk(jwk))
+
+    def verify(self, signature: bytes, signing_input: bytes) -> None:
+        """Return if `signature` (r‖s, 64 bytes) over `signing_input` is good (RFC 7518 §3.4).
+
+        Raises:
+            TokenError: `bad_signature`, whatever it is that made the check fail.
+        """
+        if len(signature) != SIGNATURE_BYTES:
+            raise TokenError(Reason.BAD_SIGNATURE)
+        r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+        try:
+            self._key.verify(encode_dss_signature(r, s), signing_input, _ES256)
+        except Exception:
+            raise TokenError(Reason.BAD_SIGNATURE) from None
+
+    def as_jwk(self) -> dict[str, str]:
+        """Return the key as a JWK with `kty`, `crv`, `x` and `y` (RFC 7518 §6.2.1)."""
+        x, y = self._point[:COORDINATE_BYTES], self._point[COORDINATE_BYTES:]
+        return {"kty": "EC", "crv": "P-256", "x": _base64url(x), "y": _base64url(y)}
+
+    def __eq__(self, other: object) -> bool:
+        return self._point == other._point if isinstance(other, PublicKey) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._point)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a PublicKey is immutable")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a PublicKey is immutable")
+
+    def __reduce__(self) -> tuple[Callable[[bytes], PublicKey], tuple[bytes]]:
+        return _public_key, (b"\x04" + self._point,)
+
+    def __repr__(self) -> str:
+        return "<PublicKey P-256>"
+
+
+def _public_key(encoded_point: bytes) -> PublicKey:
+    try:
+        parsed = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), encoded_point)
+    except ValueError:
+        raise KeyStoreError("its point is not on the curve P-256") from None
+    key = object.__new__(PublicKey)
+    object.__setattr__(key, "_key", parsed)
+    object.__setattr__(key, "_point", parsed.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:])
+    return key
+
+
+def _base64url(data: bytes) -> str:
+    return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(bytes.maketrans(b"+/", b"-_")).decode()
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedKey:
+    """A candidate that gave no key: its `name` (kid, position or file) and `why`, in words of ours.
+
+    `name` comes from the source; escape it before writing it to a terminal.
+    """
+
+    name: str
+    why: str
+
+
+@final
+class KeySet:
+    """Every key trusted at one moment, by key id. Immutable and swapped whole.
+
+    Args:
+        keys: the keys by key id (1 to 256 printable characters, compared to the letter).
+        max_age: seconds for which the set counts as current; infinite if it never changes.
+        max_stale: seconds beyond `max_age` for which it may still say yes while no newer one can be had.
+        skipped: the candidates that the source held and that gave no key.
+
+    Raises:
+        ConfigurationError: a key id, a key or a time is out of range.
+    """
+
+    __slots__ = ("keys", "max_age", "max_stale", "skipped")
+    keys: Mapping[str, PublicKey]
+    max_age: float
+    max_stale: float
+    skipped: tuple[SkippedKey, ...]
+
+    def __init__(
+        self,
+        keys: Mapping[str, PublicKey],
+        max_age: float = 600.0,
+        max_stale: float = 3600.0,
+        skipped: Iterable[SkippedKey] = (),
+    ) -> None:
+        for kid, key in keys.items():
+            if not is_key_id(kid):
+                raise ConfigurationError("a key id must be 1 to 256 printable characters")
+            if not isinstance(key, PublicKey):
+                raise ConfigurationError("a KeySet holds PublicKey objects only")
+        set_field = object.__setattr__
+        set_field(self, "keys", MappingProxyType(dict(keys)))
+        set_field(self, "max_age", _checked_age(max_age, "max_age", positive=True))
+        set_field(self, "max_stale", _checked_age(max_stale, "max_stale"))
+        set_field(self, "skipped", tuple(skipped))
+
+    @classmethod
+    def from_jwks(
+        cls,
+        jwks: Mapping[str, Any] | str | bytes,
+        *,
+        max_age: float = 600.0,
+        max_stale: float = 3600.0,
+        max_candidates: int | None = None,
+    ) -> KeySet:
+        """Return the usable keys of a JWK Set (RFC 7517 §5), the others listed in `skipped`.
+
+        Raises:
+            KeyStoreError: it is no JWK Set, not strict JSON, or has more than `max_candidates` entries.
+        """
+        entries = jwks_entries(jwks)
+        if max_candidates is not None and len(entries) > max_candidates:
+            raise KeyStoreError(f"the JWK Set has more than {max_candidates} keys")
+        keys, skipped = collect_keys(
+            (f"keys[{position}]", entry.get("kid") if isinstance(entry, Mapping) else None, entry)
+            for position, entry in enumerate(entries)
+        )
+        return cls(keys, max_age, max_stale, skipped)
+
+    def carrying_over(self, older: KeySet) -> KeySet:
+        """Return this set with the older set's object wherever kid and point are the same.
+
+        What was verified with such an object stays verified: a reload that changes
+        nothing invalidates nothing.
+        """
+        kept = {kid: key for kid, key in older.keys.items() if self.keys.get(kid) == key}
+        return KeySet({**self.keys, **kept}, self.max_age, self.max_stale, self.skipped)
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys)
+
+    def __contains__(self, kid: object) -> bool:
+        return kid in self.keys
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a KeySet is immutable")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a KeySet is immutable")
+
+    def __repr__(self) -> str:
+        return f"<KeySet: {len(self.keys)} usable, {len(self.skipped)} skipped>"
+
+
+class KeyStore(Protocol):
+    """Where keys come from: one method, and that is the whole plug."""
+
+    def load(self) -> KeySet:
+        """Return every key trusted now. It may block; it is called on a thread of its own.
+
+        Raises:
+            KeyStoreError: the keys cannot be had.
+        """
+        ...  # pragma: no cover - the body of a protocol is never run
+
+
+def is_key_id(kid: object) -> bool:
+    """Tell whether `kid` may be a key id: a string of 1 to 256 printable characters."""
+    return isinstance(kid, str) and 0 < len(kid) <= MAX_KEY_ID_CHARACTERS and kid.isprintable()
+
+
+def parse_key(material: object) -> PublicKey:
+    """Return the key that a PEM text, a JWK or a `PublicKey` is; KeyStoreError for anything else."""
+    if isinstance(material, PublicKey):
+        return material
+    if isinstance(material, str | bytes):
+        return PublicKey.from_pem(material)
+    if isinstance(material, Mapping):
+        return PublicKey.from_jwk(material)
+    raise KeyStoreError("it is neither a PEM text nor a JWK")
+
+
+def collect_keys(
+    candidates: Iterable[tuple[str, object, object]],
+) -> tuple[dict[str, PublicKey], list[SkippedKey]]:
+    """Return the keys by kid, and what gave none, of (place, kid, PEM or JWK or key) triples.
+
+    Two different keys under one kid are both refused; the same key twice is no conflict.
+    """
+    keys: dict[str, PublicKey] = {}
+    skipped: list[SkippedKey] = []
+    conflicting: set[str] = set()
+    for place, kid, material in candidates:
+        try:
+            key = parse_key(material)
+            if not isinstance(kid, str) or not is_key_id(kid):
+                raise KeyStoreError("it has no key id of 1 to 256 printable characters")
+        except KeyStoreError as error:
+            named = isinstance(kid, str) and is_key_id(kid)
+            skipped.append(SkippedKey(str(kid) if named else place, str(error)))
+            continue
+        if keys.setdefault(kid, key) != key:
+            conflicting.add(kid)
+    for kid in sorted(conflicting):
+        del keys[kid]
+        skipped.append(SkippedKey(kid, "two different keys have this key id"))
+    return keys, skipped
+
+
+def _checked_age(value: object, name: str, *, positive: bool = False) -> float:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and not math.isnan(value) and (value > 0 if positive else value >= 0):  # type: ignore[arg-type,operator]
+        return value  # type: ignore[return-value]
+    raise ConfigurationError(f"{name} must be a number of seconds, {'above' if positive else 'not below'} zero")

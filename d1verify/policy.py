@@ -1,0 +1,117 @@
+"""What a token must satisfy, checked once when it is built."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final, TypeAlias
+from urllib.parse import urlsplit
+
+from .errors import ConfigurationError
+
+__all__ = ["ANY_SUBJECT", "AnySubject", "Policy", "Subject", "d1_policy"]
+
+D1_ISSUER = "d1"
+D1_ENVIRONMENTS = frozenset({"stg", "prd"})
+MAX_LIFETIME = 900
+MAX_LEEWAY = 300
+
+
+class AnySubject(Enum):
+    """The type of `ANY_SUBJECT`, the written-out wish not to pin the merchant gateway."""
+
+    ANY_SUBJECT = "any subject"
+
+
+ANY_SUBJECT: Final = AnySubject.ANY_SUBJECT
+"""Accept a token for any merchant gateway. `aud` names an environment only, so with this
+a token that D1 signed for another merchant is accepted too: compare the subject yourself."""
+
+Subject: TypeAlias = str | Collection[str] | AnySubject
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What a token must satisfy. Times are in seconds.
+
+    Attributes:
+        issuer: the one accepted `iss`.
+        audience: the one accepted `aud`.
+        other_environments: audiences that get `wrong_environment` instead of `wrong_audience`.
+        subjects: the accepted `sub` values, or None for any.
+        types: the accepted `typ` header values in lower case; None in it accepts an absent one.
+        leeway: tolerated clock difference, applied once to each comparison.
+        max_lifetime: how far ahead `exp` may be.
+    """
+
+    issuer: str
+    audience: str
+    other_environments: frozenset[str]
+    subjects: frozenset[str] | None
+    types: frozenset[str | None]
+    leeway: float
+    max_lifetime: float
+
+
+def d1_policy(*, audience: str, subject: Subject, leeway: float, max_lifetime: float) -> Policy:
+    """Return the D1 token profile for one environment and merchant.
+
+    Raises:
+        ConfigurationError: an argument is out of range; the message names it.
+    """
+    return Policy(
+        issuer=D1_ISSUER,
+        audience=checked_audience(audience, "audience"),
+        other_environments=D1_ENVIRONMENTS - {audience},
+        subjects=checked_subjects(subject),
+        types=frozenset({None, "jwt", "application/jwt"}),
+        leeway=checked_seconds(leeway, "leeway", low=0, high=MAX_LEEWAY),
+        max_lifetime=checked_seconds(max_lifetime, "max_lifetime", low=1, high=MAX_LIFETIME),
+    )
+
+
+def checked_audience(audience: object, name: str) -> str:
+    if isinstance(audience, str) and (audience in D1_ENVIRONMENTS or _is_https_url(audience)):
+        return audience
+    raise ConfigurationError(f'{name} must be "stg", "prd" or an https URL')
+
+
+def checked_subjects(subject: object) -> frozenset[str] | None:
+    if subject is ANY_SUBJECT:
+        return None
+    listed = (subject,) if isinstance(subject, str) else subject
+    if not isinstance(listed, Collection) or isinstance(listed, bytes | bytearray | memoryview) or not listed:
+        raise ConfigurationError("subject must be a merchant gateway id, several of them, or ANY_SUBJECT")
+    for one in listed:
+        if not isinstance(one, str) or not one or not one.isprintable():
+            raise ConfigurationError("subject must hold non-empty printable strings only")
+        if one == "*":
+            raise ConfigurationError('subject "*" matches nothing; write subject=ANY_SUBJECT to accept any')
+    return frozenset(listed)
+
+
+def checked_seconds(value: object, name: str, *, low: float, high: float = math.inf) -> float:
+    """Return `value` if it is a number from `low` to `high`; NaN, bool and text are not.
+
+    Infinity passes only where `high` is not given and the caller means it to.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
+        return value
+    upper = "" if math.isinf(high) else f" to {high:g}"
+    raise ConfigurationError(f"{name} must be a number of seconds from {low:g}{upper}")
+
+
+def checked_count(value: object, name: str) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+        return value
+    raise ConfigurationError(f"{name} must be a whole number, 0 or more")
+
+
+def _is_https_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+    except ValueError:
+        return False
+    return parts.scheme == "https" and bool(parts.hostname) and text.isprintable() and " " not in text

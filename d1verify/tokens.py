@@ -1,0 +1,231 @@
+"""A token before and after its signature is known to hold, and the way from text to the first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, Final, NoReturn, final
+
+from ._codec import (
+    BASE64URL_ALPHABET,
+    MalformedError,
+    decode_checked_base64url,
+    is_canonical_base64url,
+    parse_object,
+)
+from .errors import Reason, TokenError
+from .keys import is_key_id
+from .policy import Policy
+
+__all__ = ["D1Token", "UnverifiedToken", "as_bytes", "parse", "read_key_id", "seal"]
+
+MAX_TOKEN_BYTES: Final = 8192
+MAX_HEADER_BYTES: Final = 2048
+DOTS: Final = 2
+ALGORITHM: Final = "ES256"
+
+_SIGNATURE_CHARACTERS = 86  # 64 bytes in base64url
+_FORBIDDEN_MEMBERS = frozenset({"crit", "b64", "zip", "enc"})
+
+
+class UnverifiedToken:
+    """The parts of a well-formed token whose signature nobody has checked yet.
+
+    Attributes:
+        kid: the key id that the header names.
+        header: the first part, still encoded.
+        signing_input: the bytes that the signature is over (RFC 7515 §5.2 step 8).
+        payload: the second part, still encoded. Not to be decoded before the signature holds.
+        signature: r‖s, 64 bytes.
+    """
+
+    __slots__ = ("header", "kid", "payload", "signature", "signing_input")
+
+    def __init__(self, kid: str, header: bytes, payload: bytes, signature: bytes, signing_input: bytes) -> None:
+        self.kid = kid
+        self.header = header
+        self.payload = payload
+        self.signature = signature
+        self.signing_input = signing_input
+
+
+@final
+class D1Token:
+    """A token that was verified: signature, issuer, audience, subject and time all held. Immutable.
+
+    It comes out of a verifier and from nowhere else. Deliberately no dataclass: FastAPI
+    would read such a parameter as a JSON body, and a caller could post himself a token.
+
+    Attributes:
+        kid: the id of the key that signed it.
+        issuer: `iss`.
+        subject: `sub`, for D1 the merchant gateway id.
+        audience: `aud`, as a tuple.
+        expires_at: `exp` in epoch seconds, as it was written.
+        issued_at: `iat` in epoch seconds, or None.
+        not_before: `nbf` in epoch seconds, or None.
+    """
+
+    __slots__ = (
+        "_payload",
+        "audience",
+        "expires_at",
+        "issued_at",
+        "issuer",
+        "kid",
+        "not_before",
+        "subject",
+    )
+    kid: str
+    issuer: str
+    subject: str
+    audience: tuple[str, ...]
+    expires_at: float
+    issued_at: float | None
+    not_before: float | None
+    _payload: bytes
+
+    def __new__(cls, *_args: object, **_kwargs: object) -> D1Token:
+        raise TypeError("a D1Token comes from a verifier only")
+
+    def __init_subclass__(cls, **_kwargs: object) -> None:
+        raise TypeError("D1Token is final")
+
+    @property
+    def claims(self) -> dict[str, Any]:
+        """Every claim of the verified payload, as a fresh dict at each access."""
+        claims: dict[str, Any] = json.loads(self._payload)
+        return claims
+
+    def require_subject(self, merchant_gateway_id: str) -> None:
+        """Return if the token speaks for this merchant gateway, say the one in the path.
+
+        Raises:
+            TokenError: `insufficient_scope` (answered with 403) if it speaks for another.
+        """
+        if self.subject != merchant_gateway_id:
+            raise TokenError(Reason.INSUFFICIENT_SCOPE, kid=self.kid, signed=True)
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError("a D1Token is immutable")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError("a D1Token is immutable")
+
+    def __copy__(self) -> D1Token:
+        return self
+
+    def __deepcopy__(self, _memo: dict[int, Any]) -> D1Token:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a D1Token cannot be pickled: what is read back would be verified by nobody")
+
+    def __repr__(self) -> str:
+        return "<D1Token>"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: Callable[[object], object]) -> NoReturn:
+        raise TypeError(
+            "D1Token cannot be read from a request body or parameter; "
+            "declare it as Annotated[D1Token, Depends(...)] with a D1Bearer"
+        )
+
+
+def as_bytes(token: str | bytes) -> bytes:
+    """Return the token as bytes, its size and number of parts checked and nothing else.
+
+    Both are checked before anything walks over the bytes twice.
+
+    Raises:
+        TokenError: `malformed_token`.
+    """
+    if len(token) > MAX_TOKEN_BYTES:
+        raise TokenError(Reason.MALFORMED_TOKEN)
+    if isinstance(token, str):
+        try:
+            token = token.encode("ascii")
+        except UnicodeEncodeError:
+            raise TokenError(Reason.MALFORMED_TOKEN) from None
+    if token.count(b".") != DOTS:
+        raise TokenError(Reason.MALFORMED_TOKEN)
+    return token
+
+
+def parse(
+    token: bytes, policy: Policy, known_header: Callable[[bytes], str | None] = lambda _header: None
+) -> UnverifiedToken:
+    """Return the parts of `token`, as `as_bytes` gave it, with size, shape and header judged.
+
+    Args:
+        token: three parts joined by two dots.
+        policy: which `typ` is accepted.
+        known_header: gives the key id of an encoded header that was judged before, or None.
+
+    Raises:
+        TokenError: `malformed_token` or `disallowed_algorithm` (RFC 7515 §5.2, RFC 8725 §3.1).
+    """
+    # (1) size and shape
+    header, payload, signature = token.split(b".")
+    if (
+        not header
+        or not payload
+        or len(header) > MAX_HEADER_BYTES
+        or len(token.translate(None, BASE64URL_ALPHABET)) != DOTS
+        or not is_canonical_base64url(header)
+        or not is_canonical_base64url(payload)
+        or not is_canonical_base64url(signature)
+    ):
+        raise TokenError(Reason.MALFORMED_TOKEN)
+    # (2) header and signature length
+    kid = known_header(header) or read_key_id(header, policy)
+    if len(signature) != _SIGNATURE_CHARACTERS:
+        raise TokenError(Reason.MALFORMED_TOKEN, kid=kid)
+    signing_input = token[: len(header) + 1 + len(payload)]
+    return UnverifiedToken(kid, header, payload, decode_checked_base64url(signature), signing_input)
+
+
+def read_key_id(header: bytes, policy: Policy) -> str:
+    """Return the `kid` of an encoded header that breaks no rule. No other member is ever read.
+
+    Raises:
+        TokenError: `malformed_token` or `disallowed_algorithm`.
+    """
+    try:
+        members = parse_object(decode_checked_base64url(header))
+    except MalformedError:
+        raise TokenError(Reason.MALFORMED_TOKEN) from None
+    if members.get("alg") != ALGORITHM:
+        raise TokenError(Reason.DISALLOWED_ALGORITHM)
+    if not _FORBIDDEN_MEMBERS.isdisjoint(members) or not _is_accepted_type(members, policy):
+        raise TokenError(Reason.MALFORMED_TOKEN)
+    content_type = members.get("cty")
+    if isinstance(content_type, str) and content_type.lower() in ("jwt", "application/jwt"):
+        raise TokenError(Reason.MALFORMED_TOKEN)
+    kid = members.get("kid")
+    if not isinstance(kid, str) or not is_key_id(kid):
+        raise TokenError(Reason.MALFORMED_TOKEN)
+    return kid
+
+
+def _is_accepted_type(members: dict[str, Any], policy: Policy) -> bool:
+    if "typ" not in members:
+        return None in policy.types
+    written = members["typ"]
+    return isinstance(written, str) and written.lower() in policy.types
+
+
+def seal(kid: str, payload: bytes, claims: dict[str, Any]) -> D1Token:
+    """Return the token object for claims that `claims.check` has passed. For verifiers only."""
+    audience = claims["aud"]
+    token = object.__new__(D1Token)
+    set_field = object.__setattr__
+    set_field(token, "kid", kid)
+    set_field(token, "issuer", claims["iss"])
+    set_field(token, "subject", claims["sub"])
+    set_field(token, "audience", (audience,) if isinstance(audience, str) else tuple(audience))
+    set_field(token, "expires_at", claims["exp"])
+    set_field(token, "issued_at", claims.get("iat"))
+    set_field(token, "not_before", claims.get("nbf"))
+    set_field(token, "_payload", payload)
+    return token

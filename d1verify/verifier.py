@@ -1,0 +1,288 @@
+"""The verifier: six numbered steps from a text to a token that can be trusted.
+
+    (1) size and shape    (2) header and signature length    (3) key
+    (4) signature         (5) payload JSON                   (6) claims
+
+Nothing of the payload is parsed, logged or branched on before (4) holds, and nothing
+refused in (1) or (2) causes a key load.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from hashlib import sha256
+from typing import Any, Protocol
+
+from . import bearer, claims, tokens
+from ._codec import MalformedError, decode_checked_base64url, parse_object
+from ._log import log, log_refusal
+from ._memo import Memo
+from ._settings import verifier_arguments
+from .claims import Window
+from .errors import ConfigurationError, KeyStoreError, Reason, TokenError
+from .keycache import Health, KeyCache
+from .keys import KeyStore, PublicKey
+from .observer import Observer, Verification, notify
+from .policy import MAX_LIFETIME, Policy, Subject, checked_count, d1_policy
+from .tokens import D1Token, UnverifiedToken
+
+__all__ = ["D1Verifier", "HeaderVerifier", "TokenVerifier"]
+
+# A larger token is verified each time, so that a full cache stays within a few megabytes.
+MAX_CACHED_TOKEN_BYTES = 2048
+# Headers differ by key only; this is for keys that follow each other.
+HEADER_CACHE_SIZE = 64
+
+
+class HeaderVerifier(Protocol):
+    """What every web edge takes: something that judges an `Authorization` header's value."""
+
+    def verify_header(self, value: str | bytes | None) -> D1Token:
+        """Return the verified token, or raise `TokenError` or `KeyStoreError`."""
+        ...  # pragma: no cover - the body of a protocol is never run
+
+    async def averify_header(self, value: str | bytes | None) -> D1Token:
+        """Return what `verify_header` returns without blocking the event loop."""
+        ...  # pragma: no cover - the body of a protocol is never run
+
+
+class _KnownToken:
+    """A token that was verified before: with which key, and when it is good."""
+
+    __slots__ = ("hi", "key", "kid", "lo", "token")
+
+    def __init__(self, token: D1Token, key: PublicKey, window: Window) -> None:
+        self.token = token
+        self.kid = token.kid
+        self.key = key
+        self.lo = window.lo
+        self.hi = window.hi
+
+
+class TokenVerifier:
+    """Judges tokens by a policy and by keys. `D1Verifier` is this with D1's own policy.
+
+    Thread-safe; one instance serves threads and event loops alike.
+    """
+
+    def __init__(
+        self,
+        store: KeyStore | KeyCache,
+        policy: Policy,
+        *,
+        token_cache_size: int = 1024,
+        clock: Callable[[], float] = time.time,
+        observer: Observer | None = None,
+    ) -> None:
+        size = checked_count(token_cache_size, "token_cache_size")
+        if not callable(clock) or type(clock()) not in (int, float):
+            raise ConfigurationError("clock must be a function that returns epoch seconds as a number")
+        if observer is not None and not callable(getattr(observer, "notify", None)):
+            raise ConfigurationError("observer must have a notify() method")
+        self._policy = policy
+        self._clock = clock
+        self._observer = observer
+        self._keys = store if isinstance(store, KeyCache) else KeyCache(store)
+        self._known_tokens: Memo[_KnownToken] | None = Memo(size) if size else None
+        self._known_headers: Memo[str] = Memo(HEADER_CACHE_SIZE)
+        if observer is not None:
+            self._keys.subscribe(observer.notify)
+
+    def verify(self, token: str | bytes) -> D1Token:
+        """Return the verified token.
+
+        Raises:
+            TokenError: it breaks a rule; `reason` says which.
+            KeyStoreError: the keys cannot be had, so no verdict is possible.
+            TypeError: `token` is neither str nor bytes.
+        """
+        _require_text(token)
+        started = self._start()
+        try:
+            opened = self._open(token)
+            verified = self._close(token, opened, self._keys.key(opened.kid))
+        except Exception as error:
+            raise self._refused(error, started) from None
+        if self._observer is not None:
+            self._accepted(verified, opened, started)
+        return verified
+
+    async def averify(self, token: str | bytes) -> D1Token:
+        """Return what `verify` returns; never blocks the event loop (asyncio or trio)."""
+        _require_text(token)
+        started = self._start()
+        try:
+            opened = self._open(token)
+            key = self._keys.fresh_key(opened.kid) or await self._keys.akey(opened.kid)
+            verified = self._close(token, opened, key)
+        except Exception as error:
+            raise self._refused(error, started) from None
+        if self._observer is not None:
+            self._accepted(verified, opened, started)
+        return verified
+
+    def verify_header(self, value: str | bytes | None) -> D1Token:
+        """Return the verified token of an `Authorization` header's value; None for no header.
+
+        Raises:
+            TokenError: also `missing_token` and `invalid_request`, and all that `verify` raises.
+            KeyStoreError: as `verify`.
+            TypeError: `value` is neither str, bytes nor None.
+        """
+        return self.verify(self._token_of(value))
+
+    async def averify_header(self, value: str | bytes | None) -> D1Token:
+        """Return what `verify_header` returns; never blocks the event loop."""
+        return await self.averify(self._token_of(value))
+
+    def warm_up(self) -> None:
+        """Load keys if none are usable; `KeyStoreError` if none are then."""
+        self._keys.warm_up()
+
+    async def awarm_up(self) -> None:
+        """Do what `warm_up` does without blocking the event loop."""
+        await self._keys.awarm_up()
+
+    def refresh(self) -> None:
+        """Load keys now, whatever the state; see `KeyCache.refresh`."""
+        self._keys.refresh()
+
+    async def arefresh(self) -> None:
+        """Do what `refresh` does without blocking the event loop."""
+        await self._keys.arefresh()
+
+    def health(self) -> Health:
+        """Return how the keys stand; see `Health`."""
+        return self._keys.health()
+
+    def _open(self, token: str | bytes) -> UnverifiedToken | _KnownToken:
+        # (1) size and shape, (2) header and signature length; a known token has passed both before
+        raw = tokens.as_bytes(token)
+        if self._known_tokens is not None and len(raw) <= MAX_CACHED_TOKEN_BYTES:
+            known = self._known_tokens.get(sha256(raw).digest())
+            if known is not None:
+                return known
+        return tokens.parse(raw, self._policy, self._known_headers.get)
+
+    def _close(self, token: str | bytes, opened: UnverifiedToken | _KnownToken, key: PublicKey) -> D1Token:
+        # (3) `key` was trusted a moment ago, for a known token as for a new one
+        if isinstance(opened, UnverifiedToken):
+            unverified = opened
+        elif opened.key is key and opened.lo <= self._clock() < opened.hi:
+            return opened.token
+        else:
+            unverified = tokens.parse(tokens.as_bytes(token), self._policy, self._known_headers.get)
+        # (4) signature
+        key.verify(unverified.signature, unverified.signing_input)
+        if self._known_headers.get(unverified.header) is None:
+            self._known_headers.put(unverified.header, unverified.kid)
+        # (5) payload JSON, (6) claims
+        verified, window = self._judge(unverified)
+        self._remember(token, _KnownToken(verified, key, window))
+        return verified
+
+    def _judge(self, opened: UnverifiedToken) -> tuple[D1Token, Window]:
+        payload = decode_checked_base64url(opened.payload)
+        try:
+            members = parse_object(payload)
+            window = claims.check(members, self._policy)
+            window.check(self._clock())
+        except MalformedError:
+            raise TokenError(Reason.MALFORMED_TOKEN, kid=opened.kid, signed=True) from None
+        except TokenError as error:
+            raise TokenError(error.reason, kid=opened.kid, signed=True) from None
+        return tokens.seal(opened.kid, payload, members), window
+
+    def _remember(self, token: str | bytes, known: _KnownToken) -> None:
+        if self._known_tokens is not None:
+            raw = tokens.as_bytes(token)
+            if len(raw) <= MAX_CACHED_TOKEN_BYTES:
+                self._known_tokens.put(sha256(raw).digest(), known)
+
+    def _token_of(self, value: str | bytes | None) -> bytes:
+        started = self._start()
+        try:
+            return bearer.token_from_header(value)
+        except TokenError as error:
+            raise self._refused(error, started) from None
+
+    def _start(self) -> float:
+        return 0.0 if self._observer is None else time.perf_counter()
+
+    def _accepted(self, token: D1Token, opened: UnverifiedToken | _KnownToken, started: float) -> None:
+        cached = isinstance(opened, _KnownToken) and opened.token is token
+        self._observe(started, token=token, cached=cached)
+
+    def _refused(self, error: Exception, started: float) -> TokenError | KeyStoreError:
+        """Return what leaves the verifier: our own errors only, whatever has happened inside."""
+        if not isinstance(error, TokenError | KeyStoreError):
+            log.error("refused a call: an unexpected %s", type(error).__name__)
+            error = TokenError(Reason.MALFORMED_TOKEN)
+        log_refusal(error)
+        self._observe(started, error=error)
+        return error
+
+    def _observe(
+        self,
+        started: float,
+        *,
+        token: D1Token | None = None,
+        error: TokenError | KeyStoreError | None = None,
+        cached: bool = False,
+    ) -> None:
+        if self._observer is not None:
+            seconds = time.perf_counter() - started
+            notify(self._observer.notify, Verification(token=token, error=error, cached=cached, seconds=seconds))
+
+
+class D1Verifier(TokenVerifier):
+    """Decides whether a call comes from D1, for this merchant, for this environment, now.
+
+    Args:
+        store: where trusted keys come from: a `KeyStore`, or a `KeyCache` around one.
+        audience: the environment, `"stg"` or `"prd"`, or an https URL.
+        subject: the merchant gateway id, several of them, or `ANY_SUBJECT`.
+        leeway: tolerated clock difference in seconds, 0 to 300.
+        max_lifetime: how far ahead `exp` may be in seconds, at most 900.
+        token_cache_size: how many verified tokens to remember; 0 turns that off.
+        clock: the wall clock, in epoch seconds.
+        observer: told of each outcome and each key load.
+
+    Raises:
+        ConfigurationError: an argument is out of range; the message names it.
+    """
+
+    def __init__(
+        self,
+        store: KeyStore | KeyCache,
+        *,
+        audience: str,
+        subject: Subject,
+        leeway: float = 30,
+        max_lifetime: float = MAX_LIFETIME,
+        token_cache_size: int = 1024,
+        clock: Callable[[], float] = time.time,
+        observer: Observer | None = None,
+    ) -> None:
+        policy = d1_policy(audience=audience, subject=subject, leeway=leeway, max_lifetime=max_lifetime)
+        super().__init__(store, policy, token_cache_size=token_cache_size, clock=clock, observer=observer)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **overrides: Any) -> D1Verifier:
+        """Return a verifier set up from `D1VERIFY_…` variables, as the README lists them.
+
+        Args:
+            environ: where to read; the process's environment by default.
+            overrides: arguments of the constructor that count instead of the variables.
+
+        Raises:
+            ConfigurationError: a variable is missing, contradictory or out of range; the message names it.
+        """
+        return cls(**verifier_arguments(os.environ if environ is None else environ, overrides))
+
+
+def _require_text(token: object) -> None:
+    if not isinstance(token, str | bytes):
+        raise TypeError(f"a token is str or bytes, not {type(token).__name__}")

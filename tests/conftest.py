@@ -1,0 +1,25 @@
+"""Fixtures for all tests. Both event loops run every async test."""
+
+from __future__ import annotations
+
+import pytest
+
+from d1verify import D1Verifier
+
+from .support import Clock, make_verifier
+
+
+@pytest.fixture(params=["asyncio", "trio"])
+def anyio_backend(request: pytest.FixtureRequest) -> str:
+    backend: str = request.param
+    return backend
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def verifier() -> D1Verifier:
+    return make_verifier()
