@@ -12,15 +12,18 @@ import math
 import re
 from typing import Any
 
-__all__ = ["MalformedError", "decode_base64url", "is_canonical_base64url", "parse_object"]
+__all__ = ["MalformedError", "decode_base64url", "encode_base64url", "parse_object"]
 
 MAX_DEPTH = 16
 
 BASE64URL_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_TO_URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
 _TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
-# By length modulo 4: the padding to put back, and the last characters whose unused bits are zero.
+# By length modulo 4: the padding to put back, and the last characters that an encoder would write.
+# A length of 1 modulo 4 encodes nothing, and unused bits that are not zero would give one value
+# several spellings (RFC 4648 §3.5).
 _PADDING = (b"", b"", b"==", b"=")
-_CANONICAL_ENDINGS = (BASE64URL_ALPHABET, b"", b"AQgw", b"AEIMQUYcgkosw048")
+CANONICAL_ENDINGS = (BASE64URL_ALPHABET, b"", b"AQgw", b"AEIMQUYcgkosw048")
 
 # An int of more digits than this may not fit a double (RFC 8259 §6), so only a longer text needs a look.
 _DIGITS_OF_LARGEST_DOUBLE = 308
@@ -34,22 +37,13 @@ class MalformedError(ValueError):
     """The bytes are not in the one accepted form. It carries nothing of them."""
 
 
-def is_canonical_base64url(segment: bytes) -> bool:
-    """Tell whether `segment`, of alphabet characters only, ends as an encoder would end it.
-
-    A length of 1 modulo 4 encodes nothing, and unused bits that are not zero would
-    give one value several spellings (RFC 4648 §3.5).
-    """
-    return segment[-1:] in _CANONICAL_ENDINGS[len(segment) & 3]
-
-
 def decode_base64url(segment: bytes) -> bytes:
     """Return the bytes that `segment` encodes (RFC 4648 §5, RFC 7515 §2: no padding).
 
     Raises:
         MalformedError: another character, padding, an impossible length or stray bits.
     """
-    if segment.translate(None, BASE64URL_ALPHABET) or not is_canonical_base64url(segment):
+    if segment.translate(None, BASE64URL_ALPHABET) or segment[-1:] not in CANONICAL_ENDINGS[len(segment) & 3]:
         raise MalformedError
     return decode_checked_base64url(segment)
 
@@ -57,6 +51,11 @@ def decode_base64url(segment: bytes) -> bytes:
 def decode_checked_base64url(segment: bytes) -> bytes:
     """Decode a segment whose alphabet and ending were checked already."""
     return binascii.a2b_base64(segment.translate(_TO_STANDARD_ALPHABET) + _PADDING[len(segment) & 3])
+
+
+def encode_base64url(data: bytes) -> str:
+    """Return base64url without padding (RFC 7515 §2)."""
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL_ALPHABET).rstrip(b"=").decode("ascii")
 
 
 def parse_object(data: bytes) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 from .errors import Reason, TokenError
@@ -10,7 +9,6 @@ from .policy import Policy
 
 __all__ = ["Window", "check"]
 
-_REQUIRED = ("iss", "sub", "aud", "exp")
 _OPTIONAL_TIMES = ("iat", "nbf")
 _EXACT_IN_A_DOUBLE = 2**53
 
@@ -49,38 +47,28 @@ def check(payload: dict[str, Any], policy: Policy) -> Window:
         TokenError: `missing_claim`, `invalid_claim`, `wrong_issuer`, `wrong_environment`,
             `wrong_audience` or `wrong_subject`, the first that applies in this order.
     """
-    _check_presence_and_types(payload)
-    if payload["iss"] != policy.issuer:
-        raise TokenError(Reason.WRONG_ISSUER)
-    _check_audience(payload["aud"], policy)
-    if policy.subjects is not None and payload["sub"] not in policy.subjects:
-        raise TokenError(Reason.WRONG_SUBJECT)
-    return _window(payload, policy)
-
-
-def _check_presence_and_types(payload: dict[str, Any]) -> None:
-    for name in _REQUIRED:
-        if name not in payload:
-            raise TokenError(Reason.MISSING_CLAIM)
-    audience = payload["aud"]
-    if not (
-        _is_name(payload["iss"])
-        and _is_name(payload["sub"])
-        and (isinstance(audience, str) or _is_array_of_strings(audience))
-        and _is_time(payload["exp"])
-    ):
+    try:
+        issuer, subject, audience, expires_at = (payload["iss"], payload["sub"], payload["aud"], payload["exp"])
+    except KeyError:
+        raise TokenError(Reason.MISSING_CLAIM) from None
+    if not (_is_name(issuer) and _is_name(subject) and _is_audience(audience) and _is_time(expires_at)):
         raise TokenError(Reason.INVALID_CLAIM)
-    for name in _OPTIONAL_TIMES:
-        if name in payload and not _is_time(payload[name]):
-            raise TokenError(Reason.INVALID_CLAIM)
+    window = _window(payload, policy)
+    if issuer != policy.issuer:
+        raise TokenError(Reason.WRONG_ISSUER)
+    if audience != policy.audience:
+        _check_array_audience(audience, policy)
+    if policy.subjects is not None and subject not in policy.subjects:
+        raise TokenError(Reason.WRONG_SUBJECT)
+    return window
 
 
 def _is_name(value: object) -> bool:
     return isinstance(value, str) and value.isprintable() and value != ""
 
 
-def _is_array_of_strings(value: object) -> bool:
-    return isinstance(value, list) and all(isinstance(one, str) for one in value)
+def _is_audience(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(isinstance(one, str) for one in value))
 
 
 def _is_time(value: object) -> bool:
@@ -88,19 +76,22 @@ def _is_time(value: object) -> bool:
     return type(value) in (int, float) and -_EXACT_IN_A_DOUBLE < value < _EXACT_IN_A_DOUBLE  # type: ignore[operator]
 
 
-def _check_audience(audience: str | list[str], policy: Policy) -> None:
-    if audience == policy.audience:
-        return
-    named = [audience] if isinstance(audience, str) else audience
-    if policy.audience in named and "" not in named:
-        return
-    if policy.audience not in named and not policy.other_environments.isdisjoint(named):
-        raise TokenError(Reason.WRONG_ENVIRONMENT)
-    raise TokenError(Reason.WRONG_AUDIENCE)
-
-
 def _window(payload: dict[str, Any], policy: Policy) -> Window:
     expires_at, leeway = payload["exp"], policy.leeway
-    ceiling = expires_at - policy.max_lifetime - leeway
-    issued_at, not_before = (payload.get(name, -math.inf) - leeway for name in _OPTIONAL_TIMES)
-    return Window(lo=max(ceiling, issued_at, not_before), hi=expires_at + leeway, ceiling=ceiling)
+    lo = ceiling = expires_at - policy.max_lifetime - leeway
+    for name in _OPTIONAL_TIMES:
+        if name in payload:
+            if not _is_time(payload[name]):
+                raise TokenError(Reason.INVALID_CLAIM)
+            lo = max(lo, payload[name] - leeway)
+    return Window(lo, expires_at + leeway, ceiling)
+
+
+def _check_array_audience(audience: str | list[str], policy: Policy) -> None:
+    named = [audience] if isinstance(audience, str) else audience
+    if policy.audience in named:
+        if "" not in named:
+            return
+    elif not policy.other_environments.isdisjoint(named):
+        raise TokenError(Reason.WRONG_ENVIRONMENT)
+    raise TokenError(Reason.WRONG_AUDIENCE)

@@ -8,9 +8,9 @@ from typing import Any, Final, NoReturn, final
 
 from ._codec import (
     BASE64URL_ALPHABET,
+    CANONICAL_ENDINGS,
     MalformedError,
     decode_checked_base64url,
-    is_canonical_base64url,
     parse_object,
 )
 from .errors import Reason, TokenError
@@ -33,17 +33,19 @@ class UnverifiedToken:
 
     Attributes:
         kid: the key id that the header names.
-        header: the first part, still encoded.
+        new_header: the first part, still encoded; None if it was judged before.
         signing_input: the bytes that the signature is over (RFC 7515 §5.2 step 8).
         payload: the second part, still encoded. Not to be decoded before the signature holds.
         signature: r‖s, 64 bytes.
     """
 
-    __slots__ = ("header", "kid", "payload", "signature", "signing_input")
+    __slots__ = ("kid", "new_header", "payload", "signature", "signing_input")
 
-    def __init__(self, kid: str, header: bytes, payload: bytes, signature: bytes, signing_input: bytes) -> None:
+    def __init__(
+        self, kid: str, new_header: bytes | None, payload: bytes, signature: bytes, signing_input: bytes
+    ) -> None:
         self.kid = kid
-        self.header = header
+        self.new_header = new_header
         self.payload = payload
         self.signature = signature
         self.signing_input = signing_input
@@ -58,31 +60,11 @@ class D1Token:
 
     Attributes:
         kid: the id of the key that signed it.
-        issuer: `iss`.
-        subject: `sub`, for D1 the merchant gateway id.
-        audience: `aud`, as a tuple.
-        expires_at: `exp` in epoch seconds, as it was written.
-        issued_at: `iat` in epoch seconds, or None.
-        not_before: `nbf` in epoch seconds, or None.
     """
 
-    __slots__ = (
-        "_payload",
-        "audience",
-        "expires_at",
-        "issued_at",
-        "issuer",
-        "kid",
-        "not_before",
-        "subject",
-    )
+    __slots__ = ("_claims", "_payload", "kid")
     kid: str
-    issuer: str
-    subject: str
-    audience: tuple[str, ...]
-    expires_at: float
-    issued_at: float | None
-    not_before: float | None
+    _claims: dict[str, Any]
     _payload: bytes
 
     def __new__(cls, *_args: object, **_kwargs: object) -> D1Token:
@@ -90,6 +72,40 @@ class D1Token:
 
     def __init_subclass__(cls, **_kwargs: object) -> None:
         raise TypeError("D1Token is final")
+
+    @property
+    def issuer(self) -> str:
+        """`iss`, for D1 always `d1`."""
+        issuer: str = self._claims["iss"]
+        return issuer
+
+    @property
+    def subject(self) -> str:
+        """`sub`, for D1 the merchant gateway id."""
+        subject: str = self._claims["sub"]
+        return subject
+
+    @property
+    def audience(self) -> tuple[str, ...]:
+        """`aud`, one string or several, as a tuple."""
+        audience: str | list[str] = self._claims["aud"]
+        return (audience,) if isinstance(audience, str) else tuple(audience)
+
+    @property
+    def expires_at(self) -> float:
+        """`exp` in epoch seconds, as it was written."""
+        expires_at: float = self._claims["exp"]
+        return expires_at
+
+    @property
+    def issued_at(self) -> float | None:
+        """`iat` in epoch seconds, or None."""
+        return self._claims.get("iat")
+
+    @property
+    def not_before(self) -> float | None:
+        """`nbf` in epoch seconds, or None."""
+        return self._claims.get("nbf")
 
     @property
     def claims(self) -> dict[str, Any]:
@@ -168,21 +184,22 @@ def parse(
     # (1) size and shape
     header, payload, signature = token.split(b".")
     if (
-        not header
-        or not payload
+        not (header and payload and signature)
         or len(header) > MAX_HEADER_BYTES
         or len(token.translate(None, BASE64URL_ALPHABET)) != DOTS
-        or not is_canonical_base64url(header)
-        or not is_canonical_base64url(payload)
-        or not is_canonical_base64url(signature)
+        or header[-1] not in CANONICAL_ENDINGS[len(header) & 3]
+        or payload[-1] not in CANONICAL_ENDINGS[len(payload) & 3]
+        or signature[-1] not in CANONICAL_ENDINGS[len(signature) & 3]
     ):
         raise TokenError(Reason.MALFORMED_TOKEN)
     # (2) header and signature length
-    kid = known_header(header) or read_key_id(header, policy)
+    known = known_header(header)
+    kid = known or read_key_id(header, policy)
     if len(signature) != _SIGNATURE_CHARACTERS:
         raise TokenError(Reason.MALFORMED_TOKEN, kid=kid)
-    signing_input = token[: len(header) + 1 + len(payload)]
-    return UnverifiedToken(kid, header, payload, decode_checked_base64url(signature), signing_input)
+    signing_input = token[: -_SIGNATURE_CHARACTERS - 1]
+    new_header = None if known else header
+    return UnverifiedToken(kid, new_header, payload, decode_checked_base64url(signature), signing_input)
 
 
 def read_key_id(header: bytes, policy: Policy) -> str:
@@ -217,15 +234,14 @@ def _is_accepted_type(members: dict[str, Any], policy: Policy) -> bool:
 
 def seal(kid: str, payload: bytes, claims: dict[str, Any]) -> D1Token:
     """Return the token object for claims that `claims.check` has passed. For verifiers only."""
-    audience = claims["aud"]
     token = object.__new__(D1Token)
-    set_field = object.__setattr__
-    set_field(token, "kid", kid)
-    set_field(token, "issuer", claims["iss"])
-    set_field(token, "subject", claims["sub"])
-    set_field(token, "audience", (audience,) if isinstance(audience, str) else tuple(audience))
-    set_field(token, "expires_at", claims["exp"])
-    set_field(token, "issued_at", claims.get("iat"))
-    set_field(token, "not_before", claims.get("nbf"))
-    set_field(token, "_payload", payload)
+    _set_kid(token, kid)
+    _set_payload(token, payload)
+    _set_claims(token, claims)
     return token
+
+
+# The slots' own setters get past the class's `__setattr__`, which refuses everybody else.
+_set_kid = D1Token.kid.__set__  # type: ignore[attr-defined,misc]
+_set_payload = D1Token._payload.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
+_set_claims = D1Token._claims.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001

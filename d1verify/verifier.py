@@ -98,8 +98,9 @@ class TokenVerifier:
             KeyStoreError: the keys cannot be had, so no verdict is possible.
             TypeError: `token` is neither str nor bytes.
         """
-        _require_text(token)
-        started = self._start()
+        if not isinstance(token, str | bytes):
+            raise TypeError(f"a token is str or bytes, not {type(token).__name__}")
+        started = 0.0 if self._observer is None else time.perf_counter()
         try:
             opened = self._open(token)
             verified = self._close(token, opened, self._keys.key(opened.kid))
@@ -111,8 +112,9 @@ class TokenVerifier:
 
     async def averify(self, token: str | bytes) -> D1Token:
         """Return what `verify` returns; never blocks the event loop (asyncio or trio)."""
-        _require_text(token)
-        started = self._start()
+        if not isinstance(token, str | bytes):
+            raise TypeError(f"a token is str or bytes, not {type(token).__name__}")
+        started = 0.0 if self._observer is None else time.perf_counter()
         try:
             opened = self._open(token)
             key = self._keys.fresh_key(opened.kid) or await self._keys.akey(opened.kid)
@@ -176,11 +178,12 @@ class TokenVerifier:
             unverified = tokens.parse(tokens.as_bytes(token), self._policy, self._known_headers.get)
         # (4) signature
         key.verify(unverified.signature, unverified.signing_input)
-        if self._known_headers.get(unverified.header) is None:
-            self._known_headers.put(unverified.header, unverified.kid)
+        if unverified.new_header is not None:
+            self._known_headers.put(unverified.new_header, unverified.kid)
         # (5) payload JSON, (6) claims
         verified, window = self._judge(unverified)
-        self._remember(token, _KnownToken(verified, key, window))
+        if self._known_tokens is not None:
+            self._remember(self._known_tokens, token, _KnownToken(verified, key, window))
         return verified
 
     def _judge(self, opened: UnverifiedToken) -> tuple[D1Token, Window]:
@@ -195,21 +198,18 @@ class TokenVerifier:
             raise TokenError(error.reason, kid=opened.kid, signed=True) from None
         return tokens.seal(opened.kid, payload, members), window
 
-    def _remember(self, token: str | bytes, known: _KnownToken) -> None:
-        if self._known_tokens is not None:
-            raw = tokens.as_bytes(token)
-            if len(raw) <= MAX_CACHED_TOKEN_BYTES:
-                self._known_tokens.put(sha256(raw).digest(), known)
+    @staticmethod
+    def _remember(memo: Memo[_KnownToken], token: str | bytes, known: _KnownToken) -> None:
+        raw = tokens.as_bytes(token)
+        if len(raw) <= MAX_CACHED_TOKEN_BYTES:
+            memo.put(sha256(raw).digest(), known)
 
     def _token_of(self, value: str | bytes | None) -> bytes:
-        started = self._start()
+        started = 0.0 if self._observer is None else time.perf_counter()
         try:
             return bearer.token_from_header(value)
         except TokenError as error:
             raise self._refused(error, started) from None
-
-    def _start(self) -> float:
-        return 0.0 if self._observer is None else time.perf_counter()
 
     def _accepted(self, token: D1Token, opened: UnverifiedToken | _KnownToken, started: float) -> None:
         cached = isinstance(opened, _KnownToken) and opened.token is token
@@ -281,8 +281,3 @@ class D1Verifier(TokenVerifier):
             ConfigurationError: a variable is missing, contradictory or out of range; the message names it.
         """
         return cls(**verifier_arguments(os.environ if environ is None else environ, overrides))
-
-
-def _require_text(token: object) -> None:
-    if not isinstance(token, str | bytes):
-        raise TypeError(f"a token is str or bytes, not {type(token).__name__}")

@@ -1,0 +1,120 @@
+"""`d1verify demo`: the whole of it at work on this machine, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import httpx2
+from rich import box
+from rich.console import Console
+from rich.table import Column, Table
+
+from ..keystores.file import FileKeyStore
+from ..verifier import D1Verifier
+from .demo_calls import ACCEPTED, GATEWAYS, DemoKey, Headers, accepted_calls, bearer, refused_calls
+from .demo_server import NOTIFY_PATH, DemoServer
+
+__all__ = ["run_demo"]
+
+_PATH: Final = NOTIFY_PATH.format(merchantGatewayId=GATEWAYS[0], merchantId="M_1", tokenId="T_1")
+_PAUSE: Final = 0.2
+_PLAIN_WIDTH: Final = 100
+# For files: a key id that was not found is looked for again after max_age / 5; a withdrawal holds within
+# max_age + max_wait; and taking every key away needs a second look, a second after the first.
+_NEW_KEY_SECONDS: Final = 2.0
+_WITHDRAWAL_SECONDS: Final = 7.0
+_WITHDRAWAL_OF_ALL_SECONDS: Final = 10.0
+
+Send = Callable[[Headers], str]
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    call: str
+    expected: str
+    got: str
+
+
+def run_demo(*, serve: bool) -> int:
+    """Run the demo and print its table; return 0 if every row came out as expected, else 1."""
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = _PLAIN_WIDTH
+    logging.getLogger("d1verify").addHandler(logging.NullHandler())  # what the log would say, the table says
+    with tempfile.TemporaryDirectory(prefix="d1verify-demo-") as name:
+        folder = Path(name)
+        verifier = D1Verifier(FileKeyStore(folder), audience="stg", subject=GATEWAYS)
+        key = DemoKey("demo-key-1")
+        key.publish(folder)
+        with DemoServer(verifier) as server:
+            if serve:
+                return _serve(console, server.url, key)
+            with httpx2.Client(base_url=server.url, trust_env=False) as client:
+                rows = list(_rows(lambda headers: _send(client, headers), folder, key))
+    return _print(console, rows)
+
+
+def _rows(send: Send, folder: Path, key: DemoKey) -> Iterator[Row]:
+    for call in [*accepted_calls(key), *refused_calls(key, DemoKey("nobody"))]:
+        yield Row(call.title, call.expected, send(call.headers))
+    new_key = DemoKey("demo-key-2")
+    new_key.publish(folder)
+    yield _row_in_time(send, "a second key, published meanwhile", ACCEPTED, new_key, _NEW_KEY_SECONDS)
+    yield _row(send, "the first key, still published", ACCEPTED, key)
+    key.withdraw(folder)
+    yield _row_in_time(send, "the first key, withdrawn", "401 unknown_key", key, _WITHDRAWAL_SECONDS)
+    yield _row(send, "the second key, still published", ACCEPTED, new_key)
+    new_key.withdraw(folder)
+    expected = "503 keys_unavailable"
+    yield _row_in_time(send, "the second key, all keys withdrawn", expected, new_key, _WITHDRAWAL_OF_ALL_SECONDS)
+
+
+def _row(send: Send, title: str, expected: str, key: DemoKey) -> Row:
+    return Row(title, expected, send(bearer(key.token())))
+
+
+def _row_in_time(send: Send, title: str, expected: str, key: DemoKey, seconds: float) -> Row:
+    """Call again and again until the answer is the expected one, or the time it may take is over."""
+    headers = bearer(key.token())
+    deadline = time.monotonic() + seconds
+    got = send(headers)
+    while got != expected and time.monotonic() < deadline:
+        time.sleep(_PAUSE)
+        got = send(headers)
+    return Row(title, expected, got)
+
+
+def _send(client: httpx2.Client, headers: Headers) -> str:
+    """Call the notify-update route; return the status, and the reason if the server reveals one."""
+    response = client.post(_PATH, headers=headers, json={"operation": "UPDATE"})
+    if not response.content:
+        return str(response.status_code)
+    return f"{response.status_code} {json.loads(response.content)['error_description']}"
+
+
+def _serve(console: Console, url: str, key: DemoKey) -> int:
+    console.print(f"Listening on {url} until interrupted. A call that is let in for the next 15 minutes:\n")
+    token = key.token(exp=int(time.time()) + 900)
+    console.out(f"curl -i -X POST -H 'Authorization: Bearer {token}' {url}{_PATH}")
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return 0
+
+
+def _print(console: Console, rows: list[Row]) -> int:
+    table = Table(*(Column(name, no_wrap=True) for name in Row._fields), box=box.MARKDOWN)
+    for row in rows:
+        table.add_row(*row, style=None if row.got == row.expected else "bold red")
+    console.print(table)
+    wrong = sum(row.got != row.expected for row in rows)
+    console.print(f"{len(rows) - wrong} of {len(rows)} calls answered as expected.")
+    return 1 if wrong else 0
