@@ -14,7 +14,7 @@ from . import _freshness
 from ._freshness import Answer, Timing
 from ._keyloader import KeyLoader, Plan
 from .errors import ConfigurationError, Reason, TokenError
-from .keys import KeyStore, PublicKey
+from .keys import KeySet, KeyStore, PublicKey
 from .observer import KeyLoad
 from .policy import checked_seconds
 
@@ -165,6 +165,10 @@ class KeyCache:
             last_error=state.error,
             next_attempt=None if seconds == math.inf else max(0.0, seconds),
         )
+
+    def key_set(self) -> KeySet | None:
+        """Return the newest set that was applied, without loading any; None before the first."""
+        return self._loader.state.keys
 
     def subscribe(self, listener: Callable[[KeyLoad], None]) -> None:
         """Have `listener` told of each load that ends."""

@@ -81,7 +81,7 @@ class TokenVerifier:
             raise ConfigurationError("clock must be a function that returns epoch seconds as a number")
         if observer is not None and not callable(getattr(observer, "notify", None)):
             raise ConfigurationError("observer must have a notify() method")
-        self._policy = policy
+        self.policy = policy
         self._clock = clock
         self._observer = observer
         self._keys = store if isinstance(store, KeyCache) else KeyCache(store)
@@ -166,7 +166,7 @@ class TokenVerifier:
             known = self._known_tokens.get(sha256(raw).digest())
             if known is not None:
                 return known
-        return tokens.parse(raw, self._policy, self._known_headers.get)
+        return tokens.parse(raw, self.policy, self._known_headers.get)
 
     def _close(self, token: str | bytes, opened: UnverifiedToken | _KnownToken, key: PublicKey) -> D1Token:
         # (3) `key` was trusted a moment ago, for a known token as for a new one
@@ -175,7 +175,7 @@ class TokenVerifier:
         elif opened.key is key and opened.lo <= self._clock() < opened.hi:
             return opened.token
         else:
-            unverified = tokens.parse(tokens.as_bytes(token), self._policy, self._known_headers.get)
+            unverified = tokens.parse(tokens.as_bytes(token), self.policy, self._known_headers.get)
         # (4) signature
         key.verify(unverified.signature, unverified.signing_input)
         if unverified.new_header is not None:
@@ -190,7 +190,7 @@ class TokenVerifier:
         payload = decode_checked_base64url(opened.payload)
         try:
             members = parse_object(payload)
-            window = claims.check(members, self._policy)
+            window = claims.check(members, self.policy)
             window.check(self._clock())
         except MalformedError:
             raise TokenError(Reason.MALFORMED_TOKEN, kid=opened.kid, signed=True) from None

@@ -10,9 +10,9 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command line."""
     try:
-        from .app import app
+        from .app import run
     except ImportError as error:
         if error.name not in ("typer", "rich", "uvicorn"):
             raise
         sys.exit('The d1verify command needs its extra: pip install "d1verify[cli]"')
-    app()
+    run()

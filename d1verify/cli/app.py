@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias
 
 import typer
 
+from ..errors import ConfigurationError
+from ..policy import ANY_SUBJECT
+from ..verifier import D1Verifier
 from .demo import run_demo
+from .explain import show_verdict
+from .keys import show_keys
+from .material import generate, print_jwks
+from .minting import mint as mint_token
+from .output import ExitCode, stderr
+from .sources import store_from
 
-__all__ = ["app"]
+__all__ = ["app", "run"]
 
 app = typer.Typer(
     name="d1verify",
@@ -18,10 +30,30 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
+Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Kid: TypeAlias = Annotated[str | None, typer.Option("--kid", help="The key id of a single PEM.")]
+CaFile: TypeAlias = Annotated[str | None, typer.Option("--ca-file", help="For a URL: a private certificate authority.")]
+ClientCertificate: TypeAlias = Annotated[
+    str | None, typer.Option("--client-cert", help="For a URL: a PEM file with certificate and key, for mutual TLS.")
+]
+
+
+def run() -> None:
+    """Run the command line; a bad setting is a usage error, in one line."""
+    logging.getLogger("d1verify").addHandler(logging.NullHandler())  # what the log would say, the commands print
+    try:
+        app()
+    except ConfigurationError as error:
+        stderr().print(f"Error: {error}", markup=False, soft_wrap=True)
+        sys.exit(ExitCode.USAGE)
+
 
 @app.callback()
 def _root() -> None:
-    """Authentication of the calls that Thales D1 makes to merchants' back ends."""
+    """Authentication of the calls that Thales D1 makes to merchants' back ends.
+
+    Exit codes: 0 verified or done, 1 refused, 2 usage, 3 keys unavailable.
+    """
 
 
 @app.command()
@@ -33,3 +65,79 @@ def demo(
 ) -> None:
     """Start a guarded server on this machine, call it as D1 would and as D1 never would, and show what it answers."""
     raise typer.Exit(run_demo(serve=serve))
+
+
+@app.command()
+def keys(
+    source: Annotated[str, typer.Argument(help="A URL, a file or folder, or the name of an environment variable.")],
+    *,
+    kid: Kid = None,
+    ca_file: CaFile = None,
+    client_cert: ClientCertificate = None,
+    as_json: Json = False,
+) -> None:
+    """Load keys as the verifier would; show what it would trust, for how long, and what was skipped and why."""
+    store = store_from(source, kid=kid, ca_file=ca_file, client_certificate=client_cert)
+    raise typer.Exit(show_keys(source, store, as_json=as_json))
+
+
+@app.command()
+def keygen(
+    kid: Annotated[str, typer.Argument(help="The key id; the files are named after it.")],
+    *,
+    folder: Annotated[Path, typer.Option("--folder", help="Where to write.")] = Path(),
+    as_json: Json = False,
+) -> None:
+    """Make a P-256 key pair to test with: PEM and JWK, for the owner alone; nothing is ever overwritten."""
+    raise typer.Exit(generate(kid, folder, as_json=as_json))
+
+
+@app.command()
+def jwks(
+    files: Annotated[list[Path], typer.Argument(help="Public keys as PEM; a file's name is its key id.")],
+    *,
+    as_json: Json = False,  # noqa: ARG001 - it always prints JSON; the flag is for those who write it everywhere
+) -> None:
+    """Print the JWK Set of public keys."""
+    raise typer.Exit(print_jwks(files))
+
+
+@app.command()
+def mint(
+    *,
+    key: Annotated[Path, typer.Option("--key", help="A private P-256 key as PEM.")],
+    kid: Annotated[str, typer.Option("--kid", help="The key id to name.")],
+    aud: Annotated[str, typer.Option("--aud", help="The environment.")] = "stg",
+    sub: Annotated[str, typer.Option("--sub", help="The merchant gateway id.")] = "MGW_000001",
+    lifetime: Annotated[int, typer.Option("--lifetime", help="Seconds until it expires.")] = 600,
+    claim: Annotated[list[str] | None, typer.Option("--claim", help="NAME=VALUE, as JSON or text.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print a test token, signed with a key of your own. It says that it is a test token."""
+    raise typer.Exit(
+        mint_token(key, kid=kid, audience=aud, subject=sub, lifetime=lifetime, claims=claim or [], as_json=as_json)
+    )
+
+
+@app.command()
+def verify(
+    *,
+    source: Annotated[str | None, typer.Option("--keys", help="Where the keys are, as for `keys`.")] = None,
+    kid: Kid = None,
+    aud: Annotated[str | None, typer.Option("--aud", help="The environment.")] = None,
+    sub: Annotated[str | None, typer.Option("--sub", help="The merchant gateway id, or * for any.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read a token from standard input and show which of the six steps it passes.
+
+    What no option says comes from the D1VERIFY_… variables.
+    """
+    overrides: dict[str, Any] = {}
+    if source is not None:
+        overrides["store"] = store_from(source, kid=kid)
+    if aud is not None:
+        overrides["audience"] = aud
+    if sub is not None:
+        overrides["subject"] = ANY_SUBJECT if sub == "*" else sub
+    verifier = D1Verifier.from_env(**overrides)
+    raise typer.Exit(show_verdict(sys.stdin.read(16_384).strip(), verifier, as_json=as_json))

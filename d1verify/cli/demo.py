@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,12 +18,12 @@ from ..keystores.file import FileKeyStore
 from ..verifier import D1Verifier
 from .demo_calls import ACCEPTED, GATEWAYS, DemoKey, Headers, accepted_calls, bearer, refused_calls
 from .demo_server import NOTIFY_PATH, DemoServer
+from .output import stdout
 
 __all__ = ["run_demo"]
 
 _PATH: Final = NOTIFY_PATH.format(merchantGatewayId=GATEWAYS[0], merchantId="M_1", tokenId="T_1")
 _PAUSE: Final = 0.2
-_PLAIN_WIDTH: Final = 100
 # For files: a key id that was not found is looked for again after max_age / 5; a withdrawal holds within
 # max_age + max_wait; and taking every key away needs a second look, a second after the first.
 _NEW_KEY_SECONDS: Final = 2.0
@@ -44,10 +43,7 @@ class Row(NamedTuple):
 
 def run_demo(*, serve: bool) -> int:
     """Run the demo and print its table; return 0 if every row came out as expected, else 1."""
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = _PLAIN_WIDTH
-    logging.getLogger("d1verify").addHandler(logging.NullHandler())  # what the log would say, the table says
+    console = stdout()
     with tempfile.TemporaryDirectory(prefix="d1verify-demo-") as name:
         folder = Path(name)
         verifier = D1Verifier(FileKeyStore(folder), audience="stg", subject=GATEWAYS)

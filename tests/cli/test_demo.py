@@ -31,10 +31,13 @@ def test_every_call_is_answered_as_expected_and_the_table_is_in_the_readme() -> 
 def test_says_so_and_exits_1_when_an_answer_is_not_the_expected_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
     wrong = demo.Row("a call", "204", "401 expired")
     monkeypatch.setattr(demo, "_rows", lambda *_: iter([wrong, demo.Row("another", "204", "204")]))
     assert demo.run_demo(serve=False) == 1
-    assert "1 of 2 calls answered as expected" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "1 of 2" in printed.replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert "\x1b[1;31m" in printed  # the wrong row, in red
 
 
 def test_gives_a_late_answer_its_time_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,84 @@
+"""Where keys come from, by one word on the command line."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from pathlib import Path
+
+from ..errors import ConfigurationError
+from ..keys import KeySet, KeyStore
+from ..keystores.env import EnvKeyStore
+from ..keystores.file import FileKeyStore
+
+__all__ = ["WatchedStore", "describe", "store_from"]
+
+
+class WatchedStore:
+    """A store that remembers its last answer, so that what was skipped can be told also of a useless one."""
+
+    def __init__(self, store: KeyStore) -> None:
+        self._store = store
+        self.answer: KeySet | None = None
+
+    def load(self) -> KeySet:
+        """Return what the store returns."""
+        self.answer = self._store.load()
+        return self.answer
+
+
+def describe(source: str) -> str:
+    """Return what kind of source this is.
+
+    Raises:
+        ConfigurationError: it is no URL, no path that exists, and no variable that is set.
+    """
+    if source.startswith(("https://", "http://")):
+        return "URL"
+    if Path(source).is_dir():
+        return "folder"
+    if Path(source).exists():
+        return "file"
+    if source in os.environ:
+        return "environment variable"
+    raise ConfigurationError(
+        "SOURCE must be a URL, a file or folder that exists, or an environment variable that is set"
+    )
+
+
+def store_from(
+    source: str, *, kid: str | None = None, ca_file: str | None = None, client_certificate: str | None = None
+) -> KeyStore:
+    """Return the key store for `source`.
+
+    Args:
+        source: as for `describe`.
+        kid: the key id of a single PEM.
+        ca_file: for a URL: a private certificate authority.
+        client_certificate: for a URL: a PEM file with the certificate and its key.
+
+    Raises:
+        ConfigurationError: an argument is out of range.
+    """
+    kind = describe(source)
+    if kind != "URL" and (ca_file or client_certificate):
+        raise ConfigurationError("certificates are for a URL only")
+    if kind == "environment variable":
+        return EnvKeyStore(source, kid)
+    if kind != "URL":
+        return FileKeyStore(source, kid)
+    from ..keystores.http import HTTPKeyStore
+
+    return HTTPKeyStore(source, ssl_context=_context(ca_file, client_certificate))
+
+
+def _context(ca_file: str | None, client_certificate: str | None) -> ssl.SSLContext | None:
+    if ca_file is None and client_certificate is None:
+        return None
+    try:
+        context = ssl.create_default_context(cafile=ca_file)
+        if client_certificate is not None:
+            context.load_cert_chain(client_certificate)
+    except (OSError, ssl.SSLError):
+        raise ConfigurationError("a certificate file cannot be read or holds no usable certificate") from None
+    return context
