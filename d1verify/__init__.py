@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ._version import __version__ as __version__
 from .bearer import Refusal, refusal
 from .errors import ConfigurationError, D1VerifyError, KeyStoreError, Reason, TokenError
 from .keycache import KeyCache
-from .keys import KeySet, KeyStore, PublicKey
+from .keys import KeySet, KeyStore, PublicKey, SkippedKey
 from .keystores.env import EnvKeyStore
 from .keystores.file import FileKeyStore
 from .keystores.static import StaticKeyStore
@@ -41,12 +42,11 @@ __all__ = [
     "PublicKey",
     "Reason",
     "Refusal",
+    "SkippedKey",
     "StaticKeyStore",
     "TokenError",
     "refusal",
 ]
-
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> object:

@@ -115,7 +115,7 @@ def phase_of(state: State, now: float) -> Phase:
     if state.keys is None:
         return Phase.EMPTY
     age, max_age = now - state.loaded_at, state.keys.max_age
-    if age >= max_age + state.keys.max_stale:
+    if not age < max_age + state.keys.max_stale:  # so that a timer that says NaN has no key
         return Phase.EMPTY
     if math.isinf(max_age):
         return Phase.IMMUTABLE
@@ -144,11 +144,11 @@ def decide(state: State, timing: Timing, now: float, *, known: bool) -> Step:
         case Phase.FRESH | Phase.AGEING:
             return _on_miss(state, timing, now, joinable=joinable)
         case Phase.DUE:
-            answer = Answer.USE if known else Answer.UNAVAILABLE
+            answer = _old_word(state, now) if known else Answer.UNAVAILABLE
             return Step(answer, load=rested, wait=rested or joinable, miss=not known)
         case Phase.STALE if known:
-            return Step(Answer.USE, load=rested)
-        case Phase.STALE:
+            return Step(_old_word(state, now), load=rested)
+        case _:
             # A set past max_age may say yes, never no.
             return Step(Answer.UNAVAILABLE, load=rested and gate_is_open(state, timing, now), miss=True)
 
@@ -168,8 +168,18 @@ def settle(state: State, number: int, now: float, *, known: bool) -> Answer:
     if phase_of(state, now) in (Phase.REVOKED, Phase.EMPTY):
         return Answer.UNAVAILABLE
     if known:
-        return Answer.USE
+        return _old_word(state, now)
     return Answer.UNKNOWN if state.applied >= number else Answer.UNAVAILABLE
+
+
+def _old_word(state: State, now: float) -> Answer:
+    """Return what a set says about a key that it has: in general yes.
+
+    Not so when it has come of age and the load in the air has just seen the source empty.
+    """
+    attempt, seen_at = state.attempt, state.empty_seen_at
+    confirming = attempt is not None and seen_at is not None and seen_at >= attempt.started_at
+    return Answer.UNAVAILABLE if confirming and now >= due_at(state) else Answer.USE
 
 
 def is_young(attempt: Attempt, now: float) -> bool:
@@ -197,22 +207,27 @@ def due_at(state: State) -> float:
     return math.inf if state.keys is None else state.loaded_at + state.keys.max_age
 
 
-def next_attempt_at(state: State, timing: Timing, now: float) -> float:
+def next_attempt_at(state: State, timing: Timing, now: float, *, miss: bool) -> float:
     """Return when keys are looked for next: what a caller who got no key is told to wait for.
 
     While a load is in the air it either ends before it is given up, or the next one follows then.
+
+    Args:
+        miss: for a key id that is not in the set, which has to wait for the gate as well.
     """
     if state.attempt is not None:
         return state.attempt.abandon_at
     match phase_of(state, now):
         case Phase.REVOKED:
             return max(state.retry_at, due_at(state))
-        case Phase.FRESH | Phase.AGEING | Phase.STALE:
-            return max(state.retry_at, gate_opens_at(state, timing))
         case Phase.IMMUTABLE:
             return math.inf
-        case _:
+        case Phase.EMPTY | Phase.DUE:
             return state.retry_at
+        case _ if miss:
+            return max(state.retry_at, gate_opens_at(state, timing))
+        case _:
+            return max(state.retry_at, state.refresh_at)
 
 
 def withdrawal_bound(state: State, timing: Timing, now: float) -> float | None:
@@ -239,6 +254,7 @@ def after_set(state: State, number: int, started_at: float, keys: KeySet, refres
     if number <= state.applied:
         return state
     keys = keys if state.keys is None else keys.carrying_over(state.keys)
+    outdated = state.empty_seen_at is not None and started_at < state.empty_seen_at
     return replace(
         state,
         keys=keys,
@@ -247,36 +263,41 @@ def after_set(state: State, number: int, started_at: float, keys: KeySet, refres
         refresh_at=started_at + refresh_after,
         applied=number,
         revoked=False,
-        empty_seen_at=None,
+        empty_seen_at=state.empty_seen_at if outdated else None,
         failures=0,
         retry_at=-math.inf,
         error=None,
     )
 
 
-def after_empty(state: State, number: int, started_at: float, keys: KeySet) -> State:
-    """Load `number` saw the source well-formed and empty. Seen twice, it revokes everything.
+def after_first_empty(state: State, looked_at: float) -> State:
+    """The source was seen well-formed and empty for the first time. That changes nothing yet.
 
-    Seen once it changes nothing, and it is no failure either: a set that comes of age is
-    still waited for, so that the second look happens as soon as it may.
+    It is no failure either, but the second look happens as soon as it may.
     """
+    return replace(
+        state,
+        empty_seen_at=looked_at,
+        refresh_at=min(state.refresh_at, looked_at + CONFIRMATION_DELAY),
+        retry_at=looked_at + CONFIRMATION_DELAY,
+        error="the source holds no key at all; a second look will tell",
+    )
+
+
+def after_empty(state: State, number: int, looked_at: float, keys: KeySet) -> State:
+    """Load `number` saw the source well-formed and empty. Seen twice, far enough apart, it revokes everything."""
     state = _landed(state, number)
     if number <= state.applied:
         return state
-    first_seen = state.empty_seen_at
-    if first_seen is None or abs(started_at - first_seen) < CONFIRMATION_DELAY:
-        first_seen = started_at if first_seen is None else first_seen
-        return replace(
-            state,
-            empty_seen_at=first_seen,
-            retry_at=first_seen + CONFIRMATION_DELAY,
-            error="the source holds no key at all; a second look will tell",
-        )
+    if state.empty_seen_at is None:
+        return after_first_empty(state, looked_at)
+    if abs(looked_at - state.empty_seen_at) < CONFIRMATION_DELAY:
+        return state
     return replace(
         state,
         keys=keys,
         by_kid=keys.keys,
-        loaded_at=started_at,
+        loaded_at=looked_at,
         refresh_at=-math.inf,
         applied=number,
         revoked=True,

@@ -75,8 +75,10 @@ def jwks_entries(jwks: Mapping[str, Any] | str | bytes) -> Sequence[object]:
     Raises:
         KeyStoreError: it is not strict JSON, or not a JWK Set.
     """
-    if not isinstance(jwks, Mapping):
+    if isinstance(jwks, str | bytes):
         jwks = parse_json(jwks)
+    if not isinstance(jwks, Mapping):
+        raise KeyStoreError("it is not a JWK Set: it must be a JSON object")
     entries = jwks.get("keys")
     if not isinstance(entries, Sequence) or isinstance(entries, str | bytes):
         raise KeyStoreError('it is not a JWK Set: its member "keys" must be an array')

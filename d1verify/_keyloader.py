@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from . import _freshness, _loading
 from ._fork import renew_in_child
-from ._freshness import Answer, State, Timing
+from ._freshness import Answer, Phase, State, Timing
 from ._loading import PendingLoad
 from ._log import KeyLog
 from .errors import KeyStoreError
@@ -90,7 +90,7 @@ class KeyLoader:
             if line is not None:
                 self._outbox.append(line.write)
         self._tell()
-        seconds = _freshness.next_attempt_at(state, self._timing, now) - now
+        seconds = _freshness.next_attempt_at(state, self._timing, now, miss=True) - now
         why = "" if state.error is None else f": {state.error}"
         return KeyStoreError(
             f"the verification keys are not available{why}", retry_after=min(max(0.0, seconds), MAX_RETRY_AFTER)
@@ -121,7 +121,8 @@ class KeyLoader:
         """Return a load that starts after this call, and how long to wait; one in the air makes way for it."""
         with self._lock:
             now = self._tick()
-            if self._pending is not None and self.state.stuck < _freshness.MAX_STUCK_LOADS:
+            if self._pending is not None:
+                self._require_room(self.state.stuck + 1)
                 self._report(LoadOutcome.SUPERSEDED, now - self._pending.attempt.started_at)
                 self._become(_freshness.after_superseding(self.state))
             started = self._begin(now)
@@ -131,12 +132,15 @@ class KeyLoader:
 
     def _begin(self, now: float, *, miss: bool = False) -> PendingLoad:
         """Take the slot for a new load; the lock is held. `_launch` it once the lock is free."""
-        if self.state.stuck >= _freshness.MAX_STUCK_LOADS:
-            raise KeyStoreError("too many loads of the keys never came back", retry_after=self._timing.load_timeout)
+        self._require_room(self.state.stuck)
         state, attempt = _freshness.after_start(self.state, self._timing, now, miss=miss)
         self._become(state)
         self._pending = PendingLoad(attempt)
         return self._pending
+
+    def _require_room(self, stuck: int) -> None:
+        if stuck >= _freshness.MAX_STUCK_LOADS:
+            raise KeyStoreError("too many loads of the keys never came back", retry_after=self._timing.load_timeout)
 
     def _launch(self, pending: PendingLoad | None) -> None:
         if pending is None:
@@ -148,32 +152,55 @@ class KeyLoader:
 
     def _run(self, pending: PendingLoad) -> None:
         """Load, on the thread that was started for it."""
-        result: KeySet | KeyStoreError
+        result = self._look()
+        if isinstance(result, KeySet) and self._wants_second_look(pending, result):
+            _loading.pause(_freshness.CONFIRMATION_DELAY)
+            pending.looked_at = self._timer()
+            result = self._look()
+        self._land(pending, result)
+
+    def _look(self) -> KeySet | KeyStoreError:
         try:
             result = self._store.load()
-            if not isinstance(result, KeySet):
-                result = KeyStoreError(f"the key store returned {type(result).__name__} instead of a KeySet")
         except KeyStoreError as error:
-            result = error
-        except BaseException as error:
-            result = KeyStoreError(f"the key store raised {type(error).__name__}")
-        self._land(pending, result)
+            return error
+        except BaseException as error:  # Whatever a store does, the load has failed and nothing else.
+            return KeyStoreError(f"the key store raised {type(error).__name__}")
+        if not isinstance(result, KeySet):
+            return KeyStoreError(f"the key store returned {type(result).__name__} instead of a KeySet")
+        if result.skipped and not result:
+            return KeyStoreError(f"none of {len(result.skipped)} candidates is usable: {result.skipped[0].why}")
+        return result
+
+    def _wants_second_look(self, pending: PendingLoad, result: KeySet) -> bool:
+        """Tell whether to confirm an empty answer at once, because somebody waits to hear of a withdrawal.
+
+        Otherwise the caller who woke an idle process would still be let in by the set that
+        has come of age, and the withdrawal of all keys would hold one request too late.
+        """
+        with self._lock:
+            state, now = self.state, self._timer()
+            first = state.empty_seen_at is None and pending.attempt.number > state.applied
+            wanted = not result and first and _freshness.phase_of(state, now) is Phase.DUE
+            if wanted:
+                self.state = _freshness.after_first_empty(state, pending.looked_at)
+        return wanted
 
     def _land(self, pending: PendingLoad, result: KeySet | KeyStoreError) -> None:
         """Apply what a load gave, tell of it, and wake whoever waits."""
-        with self._lock:
-            outcome = self._apply(pending, result)
-            if outcome is not None:
-                self._report(outcome, self._timer() - pending.attempt.started_at)
-        pending.end()
+        try:
+            with self._lock:
+                outcome = self._apply(pending, result)
+                if outcome is not None:
+                    self._report(outcome, self._timer() - pending.attempt.started_at)
+        finally:
+            pending.end()
         self._tell()
 
     def _apply(self, pending: PendingLoad, result: KeySet | KeyStoreError) -> LoadOutcome | None:
         """Return how the load ended, or None if it no longer matters."""
-        number, started_at = pending.attempt.number, pending.attempt.started_at
+        number, started_at = pending.attempt.number, pending.looked_at
         before = self.state
-        if isinstance(result, KeySet) and not result and result.skipped:
-            result = KeyStoreError(f"none of {len(result.skipped)} candidates is usable: {result.skipped[0].why}")
         if isinstance(result, KeyStoreError):
             state = _freshness.after_failure(before, number, self._timer(), str(result), _jitter())
             self._become(state)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from ._freshness import Attempt
 
-__all__ = ["PendingLoad", "start_thread"]
+__all__ = ["PendingLoad", "pause", "start_thread"]
 
 
 class PendingLoad:
@@ -21,6 +22,7 @@ class PendingLoad:
 
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
+        self.looked_at = attempt.started_at
         self._ended = False
         self._callbacks: set[Callable[[], object]] = set()
         self._lock = threading.Lock()
@@ -40,7 +42,7 @@ class PendingLoad:
         try:
             ended.wait(seconds)
         finally:
-            self._callbacks.discard(ended.set)
+            self._forget(ended.set)
 
     async def async_wait(self, seconds: float) -> None:
         """Suspend this task until the load ends, at most for `seconds`, on asyncio or trio.
@@ -61,7 +63,7 @@ class PendingLoad:
             with anyio.move_on_after(seconds):
                 await ended.wait()
         finally:
-            self._callbacks.discard(wake)
+            self._forget(wake)
 
     def _call_at_end(self, callback: Callable[[], object]) -> None:
         with self._lock:
@@ -69,6 +71,10 @@ class PendingLoad:
                 self._callbacks.add(callback)
                 return
         callback()
+
+    def _forget(self, callback: Callable[[], object]) -> None:
+        with self._lock:
+            self._callbacks.discard(callback)
 
 
 def _thread_safe_call_soon() -> Callable[[Callable[[], object]], object]:
@@ -80,6 +86,11 @@ def _thread_safe_call_soon() -> Callable[[Callable[[], object]], object]:
     import asyncio
 
     return asyncio.get_running_loop().call_soon_threadsafe
+
+
+def pause(seconds: float) -> None:
+    """Let a load's thread rest."""
+    time.sleep(seconds)
 
 
 def start_thread(run: Callable[[], None]) -> None:

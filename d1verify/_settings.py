@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ._checks import checked_seconds
 from .errors import ConfigurationError
 from .keys import KeyStore, is_key_id
 from .keystores.env import EnvKeyStore
 from .keystores.file import FileKeyStore
-from .policy import ANY_SUBJECT, MAX_LEEWAY, Subject, checked_audience, checked_seconds, checked_subjects
+from .policy import ANY_SUBJECT, MAX_LEEWAY, Subject, checked_audience, checked_subjects
+
+if TYPE_CHECKING:
+    from ssl import SSLContext
 
 __all__ = ["verifier_arguments"]
 
+_PLAIN_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _SOURCES = ("D1VERIFY_KEYS", "D1VERIFY_KEYS_PATH", "D1VERIFY_JWKS_URL")
 _FOR_JWKS_ONLY = (
     "D1VERIFY_JWKS_CA_FILE",
@@ -60,7 +67,53 @@ def key_store_from(environ: Mapping[str, str]) -> KeyStore:
 
 
 def _http_key_store(url: str, environ: Mapping[str, str]) -> KeyStore:
-    raise NotImplementedError
+    from .keystores._fetching import checked_proxy, checked_url
+    from .keystores.http import HTTPKeyStore
+
+    _refuse_with(environ, "D1VERIFY_JWKS_URL", ("D1VERIFY_KID",))
+    checked_url(url, "D1VERIFY_JWKS_URL")
+    proxy = _optional(environ, "D1VERIFY_JWKS_PROXY")
+    if proxy is not None:
+        checked_proxy(proxy, "D1VERIFY_JWKS_PROXY")
+        if url.lower().startswith("http:"):
+            raise ConfigurationError("D1VERIFY_JWKS_PROXY needs an https D1VERIFY_JWKS_URL")
+    return HTTPKeyStore(url, ssl_context=_tls_context(environ), proxy=proxy)
+
+
+def _tls_context(environ: Mapping[str, str]) -> SSLContext | None:
+    """Return what the variables say to trust and to show, or None for the system's certificate authorities."""
+    authorities = _optional_file(environ, "D1VERIFY_JWKS_CA_FILE")
+    certificate = _optional_file(environ, "D1VERIFY_JWKS_CERT_FILE")
+    key = _optional_file(environ, "D1VERIFY_JWKS_KEY_FILE")
+    if (certificate is None) != (key is None):
+        raise ConfigurationError("D1VERIFY_JWKS_CERT_FILE and D1VERIFY_JWKS_KEY_FILE must be set together")
+    if authorities is None and certificate is None:
+        return None
+    import ssl
+
+    from .keystores.http import system_tls_context
+
+    try:
+        context = system_tls_context() if authorities is None else ssl.create_default_context(cafile=authorities)
+    except OSError:  # An SSLError is one, too.
+        raise ConfigurationError("D1VERIFY_JWKS_CA_FILE must be a PEM file of certificates") from None
+    if certificate is not None:
+        try:
+            # A password of ours, since OpenSSL would ask for one on the terminal, and wait.
+            context.load_cert_chain(certificate, key, password="")
+        except OSError:
+            raise ConfigurationError(
+                "D1VERIFY_JWKS_CERT_FILE and D1VERIFY_JWKS_KEY_FILE must be PEM files"
+                " of a certificate and its own key, the key not encrypted"
+            ) from None
+    return context
+
+
+def _optional_file(environ: Mapping[str, str], name: str) -> str | None:
+    path = _optional(environ, name)
+    if path is not None and not (os.path.isfile(path) and os.access(path, os.R_OK)):
+        raise ConfigurationError(f"{name} must be the path of a readable file")
+    return path
 
 
 def _subject(text: str) -> Subject:
@@ -76,10 +129,8 @@ def _subject(text: str) -> Subject:
 
 
 def _leeway(text: str) -> float:
-    try:
-        return checked_seconds(float(text), "D1VERIFY_LEEWAY", low=0, high=MAX_LEEWAY)
-    except ValueError:  # A ConfigurationError is one, too.
-        raise ConfigurationError(f"D1VERIFY_LEEWAY must be a number of seconds from 0 to {MAX_LEEWAY}") from None
+    seconds = float(text) if _PLAIN_NUMBER.fullmatch(text) else None
+    return checked_seconds(seconds, "D1VERIFY_LEEWAY", low=0, high=MAX_LEEWAY)
 
 
 def _required(environ: Mapping[str, str], name: str) -> str:

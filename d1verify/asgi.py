@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
 from starlette.requests import HTTPConnection
@@ -13,6 +13,8 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ._log import log
+from ._paths import OPEN_METHODS, checked_paths, is_spelt_out
+from ._scope import TOKEN_KEY, VERIFIER_KEY
 from .bearer import check_realm, combined_value, refusal
 from .errors import ConfigurationError, D1VerifyError, KeyStoreError, Reason, TokenError
 from .tokens import D1Token
@@ -22,8 +24,6 @@ __all__ = ["D1AuthMiddleware", "D1User", "d1_lifespan", "get_token"]
 
 OnError = Callable[[HTTPConnection, D1VerifyError], Response | Awaitable[Response]]
 
-_TOKEN_KEY: Final = "d1verify.token"  # noqa: S105 - a key in the ASGI scope
-_OPEN_METHODS: Final = ("GET", "HEAD")
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013  # RFC 6455 §7.4.1 and the registry it sets up
 
 
@@ -81,9 +81,11 @@ class D1AuthMiddleware:
     ) -> None:
         if not callable(getattr(verifier, "averify_header", None)):
             raise ConfigurationError("verifier must have an averify_header() method, as a D1Verifier has")
+        if on_error is not None and not callable(on_error):
+            raise ConfigurationError("on_error must be a function that takes a connection and an error")
         self._app = app
         self._verifier = verifier
-        self._exclude = _checked_paths(exclude)
+        self._exclude = checked_paths(exclude)
         self._realm = check_realm(realm)
         self._reveal_reason = reveal_reason
         self._on_error = on_error
@@ -96,8 +98,8 @@ class D1AuthMiddleware:
         if scope["type"] not in ("http", "websocket"):
             raise ValueError("D1AuthMiddleware guards http and websocket only")
         if self._exclude and _is_excluded(scope, self._exclude):
-            inner = {**scope, "user": UnauthenticatedUser(), "auth": AuthCredentials(), _TOKEN_KEY: None}
-            await self._app(inner, receive, send)
+            open_to_all = {"user": UnauthenticatedUser(), "auth": AuthCredentials(), TOKEN_KEY: None}
+            await self._app({**scope, **open_to_all}, receive, send)
             return
         values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
         try:
@@ -105,8 +107,10 @@ class D1AuthMiddleware:
         except (TokenError, KeyStoreError) as error:
             await self._refuse(error, scope, receive, send)
             return
-        inner = {**scope, "user": D1User(token), "auth": AuthCredentials(["d1"]), _TOKEN_KEY: token}
-        await self._app(inner, receive, send)
+        if not isinstance(token, D1Token):
+            raise TypeError("the verifier's averify_header() must return a D1Token or raise")
+        verified = {"user": D1User(token), "auth": AuthCredentials(["d1"]), TOKEN_KEY: token}
+        await self._app({**scope, **verified, VERIFIER_KEY: self._verifier}, receive, send)
 
     async def _refuse(self, error: TokenError | KeyStoreError, scope: Scope, receive: Receive, send: Send) -> None:
         answer = refusal(error, realm=self._realm, reveal_reason=self._reveal_reason)
@@ -135,8 +139,9 @@ class D1AuthMiddleware:
         try:
             shaped = self._on_error(HTTPConnection(scope), error)
             response = await shaped if inspect.isawaitable(shaped) else shaped
-        except Exception:
-            log.exception("on_error failed; the default answer goes out")
+        except Exception as failure:
+            # Its text may hold what must not be logged, so only its kind is.
+            log.error("on_error failed, the default answer goes out: %s", type(failure).__name__)
             return None
         if isinstance(response, Response):
             return response
@@ -150,7 +155,7 @@ def get_token(conn: HTTPConnection) -> D1Token:
     Raises:
         TokenError: `missing_token`: the path is excluded, or the middleware is not there.
     """
-    token = conn.scope.get(_TOKEN_KEY)
+    token = conn.scope.get(TOKEN_KEY)
     if not isinstance(token, D1Token):
         raise TokenError(Reason.MISSING_TOKEN)
     return token
@@ -178,39 +183,11 @@ def d1_lifespan(verifier: _Warmable) -> Callable[[Any], AbstractAsyncContextMana
     return lifespan
 
 
-def _checked_paths(exclude: Iterable[str]) -> frozenset[str]:
-    if isinstance(exclude, str | bytes) or not isinstance(exclude, Iterable):
-        raise ConfigurationError('exclude must be a collection of paths, such as ("/health",)')
-    paths = frozenset(exclude)
-    for path in paths:
-        if not isinstance(path, str) or not _is_literal_path(path):
-            raise ConfigurationError('exclude holds exact paths such as "/health": not "/", no pattern, no escape')
-    return paths
-
-
-def _is_literal_path(path: str) -> bool:
-    plain = path.isascii() and path.isprintable() and not set(path) & set(" *?#%;\\")
-    segments = path.split("/")
-    return (
-        plain
-        and len(path) > 1
-        and path.startswith("/")
-        and not {".", ".."} & set(segments)
-        and "" not in segments[1:-1]
-    )
-
-
 def _is_excluded(scope: Scope, exclude: frozenset[str]) -> bool:
-    """Tell whether this is a GET or HEAD for an excluded path, spelt as configured and no other way.
-
-    The decoded path decides what the router runs and the raw path is what the client
-    wrote; both have to be the literal one, so that no two readers see two paths.
-    """
-    if scope["type"] != "http" or scope["method"] not in _OPEN_METHODS:
+    """Tell whether this is a GET or HEAD for an excluded path, spelt as configured and no other way."""
+    if scope["type"] != "http" or scope["method"] not in OPEN_METHODS:
         return False
-    root_path, path = scope.get("root_path", ""), scope["path"]
-    if root_path and path.startswith(root_path + "/"):
-        path = path[len(root_path) :]
-    if path not in exclude:
-        return False
-    return scope.get("raw_path") in (path.encode("ascii"), (root_path + path).encode("utf-8"))
+    root_path, path, raw_path = scope.get("root_path", ""), scope["path"], scope.get("raw_path")
+    if root_path and (path == root_path or path.startswith(root_path + "/")):
+        path = path[len(root_path) :]  # as the router will see it
+    return path in exclude and raw_path is not None and is_spelt_out(raw_path, path, root_path)

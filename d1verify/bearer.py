@@ -20,6 +20,7 @@ __all__ = ["Refusal", "check_realm", "combined_value", "refusal", "token_from_he
 # The longest token, the scheme, and room for the spaces between them.
 MAX_HEADER_VALUE_BYTES: Final = 8192 + 64
 MAX_RETRY_AFTER: Final = 3600
+SCHEME: Final = b"bearer "
 SEVERAL_CREDENTIALS: Final = b"Bearer ,"
 
 _TOKEN68 = re.compile(rb"[A-Za-z0-9\-._~+/]+=*")
@@ -61,18 +62,22 @@ def token_from_header(value: str | bytes | None) -> bytes:
         raise TokenError(Reason.MISSING_TOKEN)
     if not isinstance(value, str | bytes):
         raise TypeError(f"an Authorization value is str, bytes or None, not {type(value).__name__}")
+    if _as_bytes(value[: len(SCHEME)]).lower() != SCHEME:
+        raise TokenError(Reason.MISSING_TOKEN)
     if len(value) > MAX_HEADER_VALUE_BYTES:
         raise TokenError(Reason.MALFORMED_TOKEN)
-    raw = value.encode("utf-8", "replace") if isinstance(value, str) else value
-    scheme, _, rest = raw.partition(b" ")
-    token = rest.lstrip(b" ")
-    if scheme.lower() != b"bearer" or not token:
+    token = _as_bytes(value)[len(SCHEME) :].lstrip(b" ")
+    if not token:
         raise TokenError(Reason.MISSING_TOKEN)
     if b"," in token:
         raise TokenError(Reason.INVALID_REQUEST)
     if _TOKEN68.fullmatch(token) is None:
         raise TokenError(Reason.MALFORMED_TOKEN)
     return token
+
+
+def _as_bytes(value: str | bytes) -> bytes:
+    return value.encode("utf-8", "replace") if isinstance(value, str) else value
 
 
 def check_realm(realm: str) -> str:
@@ -135,7 +140,7 @@ def _whole_seconds(retry_after: float) -> int:
     """Round up to whole seconds (RFC 9110 §10.2.3), from 1 to an hour."""
     if not retry_after < MAX_RETRY_AFTER:
         return MAX_RETRY_AFTER
-    return max(1, math.ceil(retry_after))
+    return math.ceil(max(1.0, retry_after))
 
 
 _STATUS_AND_CODE: Final = {

@@ -51,7 +51,7 @@ def check(payload: dict[str, Any], policy: Policy) -> Window:
         issuer, subject, audience, expires_at = (payload["iss"], payload["sub"], payload["aud"], payload["exp"])
     except KeyError:
         raise TokenError(Reason.MISSING_CLAIM) from None
-    if not (_is_name(issuer) and _is_name(subject) and _is_audience(audience) and _is_time(expires_at)):
+    if not (_is_text(issuer) and _is_name(subject) and _is_audience(audience) and _is_time(expires_at)):
         raise TokenError(Reason.INVALID_CLAIM)
     window = _window(payload, policy)
     if issuer != policy.issuer:
@@ -63,8 +63,12 @@ def check(payload: dict[str, Any], policy: Policy) -> Window:
     return window
 
 
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
 def _is_name(value: object) -> bool:
-    return isinstance(value, str) and value.isprintable() and value != ""
+    return isinstance(value, str) and value != "" and value.isprintable()
 
 
 def _is_audience(value: object) -> bool:

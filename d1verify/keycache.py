@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from . import _freshness
+from ._checks import checked_seconds
 from ._freshness import Answer, Timing
 from ._keyloader import KeyLoader, Plan
 from .errors import ConfigurationError, Reason, TokenError
 from .keys import KeySet, KeyStore, PublicKey
 from .observer import KeyLoad
-from .policy import checked_seconds
 
 __all__ = ["Health", "KeyCache"]
 
@@ -27,7 +27,7 @@ class Health:
 
     Attributes:
         state: `empty`, `fresh`, `ageing`, `due`, `stale`, `immutable` or `revoked`.
-        kids: the key ids of the set in use, sorted.
+        kids: the key ids of the set in use, sorted; none while no key is usable.
         age: how long ago the load that gave the set was started; None without a set.
         withdrawal_bound: within what time a key withdrawn now is refused at the latest; infinite
             for keys that never change, None while no key is usable.
@@ -156,10 +156,10 @@ class KeyCache:
         """Return how the keys stand, without loading any."""
         now = self._loader.now()
         state = self._loader.state
-        seconds = _freshness.next_attempt_at(state, self._timing, now) - now
+        seconds = _freshness.next_attempt_at(state, self._timing, now, miss=False) - now
         return Health(
             state=_freshness.phase_of(state, now).value,
-            kids=tuple(sorted(state.by_kid)),
+            kids=tuple(sorted(state.by_kid)) if _freshness.is_usable(state, now) else (),
             age=None if state.keys is None else now - state.loaded_at,
             withdrawal_bound=_freshness.withdrawal_bound(state, self._timing, now),
             last_error=state.error,

@@ -25,6 +25,7 @@ __all__ = ["KeySet", "KeyStore", "PublicKey", "SkippedKey", "collect_keys", "is_
 
 MAX_KEY_ID_CHARACTERS = 256
 SIGNATURE_BYTES: Final = 64
+LONGEST_AGE: Final = 1e12  # seconds; more is a mistake, infinity is a word
 
 # Hashing with hashlib first is the same signature check, a little faster.
 _ES256: Final = ec.ECDSA(Prehashed(SHA256()))
@@ -152,16 +153,21 @@ class KeySet:
         max_stale: float = 3600.0,
         skipped: Iterable[SkippedKey] = (),
     ) -> None:
+        if not isinstance(keys, Mapping):
+            raise ConfigurationError("keys must map key ids to PublicKey objects")
         for kid, key in keys.items():
             if not is_key_id(kid):
                 raise ConfigurationError("a key id must be 1 to 256 printable characters")
             if not isinstance(key, PublicKey):
                 raise ConfigurationError("a KeySet holds PublicKey objects only")
+        left_out = tuple(skipped)
+        if not all(isinstance(one, SkippedKey) for one in left_out):
+            raise ConfigurationError("skipped holds SkippedKey records only")
         set_field = object.__setattr__
         set_field(self, "keys", MappingProxyType(dict(keys)))
         set_field(self, "max_age", _checked_age(max_age, "max_age", positive=True))
         set_field(self, "max_stale", _checked_age(max_stale, "max_stale"))
-        set_field(self, "skipped", tuple(skipped))
+        set_field(self, "skipped", left_out)
 
     @classmethod
     def from_jwks(
@@ -270,7 +276,8 @@ def collect_keys(
 
 
 def _checked_age(value: object, name: str, *, positive: bool = False) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    if number and not math.isnan(value) and (value > 0 if positive else value >= 0):  # type: ignore[arg-type,operator]
-        return value  # type: ignore[return-value]
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        in_range = 0 <= value < LONGEST_AGE or value == math.inf
+        if in_range and (value or not positive):
+            return value
     raise ConfigurationError(f"{name} must be a number of seconds, {'above' if positive else 'not below'} zero")

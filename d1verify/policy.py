@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from ._checks import checked_seconds
 from .errors import ConfigurationError
 
 __all__ = ["ANY_SUBJECT", "AnySubject", "Policy", "Subject", "d1_policy"]
@@ -90,23 +90,6 @@ def checked_subjects(subject: object) -> frozenset[str] | None:
         if one == "*":
             raise ConfigurationError('subject "*" matches nothing; write subject=ANY_SUBJECT to accept any')
     return frozenset(listed)
-
-
-def checked_seconds(value: object, name: str, *, low: float, high: float = math.inf) -> float:
-    """Return `value` if it is a number from `low` to `high`; NaN, bool and text are not.
-
-    Infinity passes only where `high` is not given and the caller means it to.
-    """
-    if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
-        return value
-    upper = "" if math.isinf(high) else f" to {high:g}"
-    raise ConfigurationError(f"{name} must be a number of seconds from {low:g}{upper}")
-
-
-def checked_count(value: object, name: str) -> int:
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
-        return value
-    raise ConfigurationError(f"{name} must be a whole number, 0 or more")
 
 
 def _is_https_url(text: str) -> bool:

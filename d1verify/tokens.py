@@ -163,6 +163,8 @@ def as_bytes(token: str | bytes) -> bytes:
             token = token.encode("ascii")
         except UnicodeEncodeError:
             raise TokenError(Reason.MALFORMED_TOKEN) from None
+    elif type(token) is not bytes:
+        token = b"".join((token,))  # What a subclass answers may change between two looks.
     if token.count(b".") != DOTS:
         raise TokenError(Reason.MALFORMED_TOKEN)
     return token

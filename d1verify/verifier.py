@@ -16,6 +16,7 @@ from hashlib import sha256
 from typing import Any, Protocol
 
 from . import bearer, claims, tokens
+from ._checks import checked_count
 from ._codec import MalformedError, decode_checked_base64url, parse_object
 from ._log import log, log_refusal
 from ._memo import Memo
@@ -25,7 +26,7 @@ from .errors import ConfigurationError, KeyStoreError, Reason, TokenError
 from .keycache import Health, KeyCache
 from .keys import KeyStore, PublicKey
 from .observer import Observer, Verification, notify
-from .policy import MAX_LIFETIME, Policy, Subject, checked_count, d1_policy
+from .policy import MAX_LIFETIME, Policy, Subject, d1_policy
 from .tokens import D1Token, UnverifiedToken
 
 __all__ = ["D1Verifier", "HeaderVerifier", "TokenVerifier"]
@@ -102,8 +103,9 @@ class TokenVerifier:
             raise TypeError(f"a token is str or bytes, not {type(token).__name__}")
         started = 0.0 if self._observer is None else time.perf_counter()
         try:
-            opened = self._open(token)
-            verified = self._close(token, opened, self._keys.key(opened.kid))
+            raw = tokens.as_bytes(token)
+            opened = self._open(raw)
+            verified = self._close(raw, opened, self._keys.key(opened.kid))
         except Exception as error:
             raise self._refused(error, started) from None
         if self._observer is not None:
@@ -116,9 +118,10 @@ class TokenVerifier:
             raise TypeError(f"a token is str or bytes, not {type(token).__name__}")
         started = 0.0 if self._observer is None else time.perf_counter()
         try:
-            opened = self._open(token)
+            raw = tokens.as_bytes(token)
+            opened = self._open(raw)
             key = self._keys.fresh_key(opened.kid) or await self._keys.akey(opened.kid)
-            verified = self._close(token, opened, key)
+            verified = self._close(raw, opened, key)
         except Exception as error:
             raise self._refused(error, started) from None
         if self._observer is not None:
@@ -159,31 +162,33 @@ class TokenVerifier:
         """Return how the keys stand; see `Health`."""
         return self._keys.health()
 
-    def _open(self, token: str | bytes) -> UnverifiedToken | _KnownToken:
+    def _open(self, raw: bytes) -> UnverifiedToken | _KnownToken:
         # (1) size and shape, (2) header and signature length; a known token has passed both before
-        raw = tokens.as_bytes(token)
         if self._known_tokens is not None and len(raw) <= MAX_CACHED_TOKEN_BYTES:
             known = self._known_tokens.get(sha256(raw).digest())
             if known is not None:
                 return known
         return tokens.parse(raw, self.policy, self._known_headers.get)
 
-    def _close(self, token: str | bytes, opened: UnverifiedToken | _KnownToken, key: PublicKey) -> D1Token:
+    def _close(self, raw: bytes, opened: UnverifiedToken | _KnownToken, key: PublicKey) -> D1Token:
         # (3) `key` was trusted a moment ago, for a known token as for a new one
         if isinstance(opened, UnverifiedToken):
             unverified = opened
         elif opened.key is key and opened.lo <= self._clock() < opened.hi:
             return opened.token
         else:
-            unverified = tokens.parse(tokens.as_bytes(token), self.policy, self._known_headers.get)
+            unverified = tokens.parse(raw, self.policy, self._known_headers.get)
         # (4) signature
-        key.verify(unverified.signature, unverified.signing_input)
+        try:
+            key.verify(unverified.signature, unverified.signing_input)
+        except TokenError as error:
+            raise TokenError(error.reason, kid=unverified.kid) from None
         if unverified.new_header is not None:
             self._known_headers.put(unverified.new_header, unverified.kid)
         # (5) payload JSON, (6) claims
         verified, window = self._judge(unverified)
         if self._known_tokens is not None:
-            self._remember(self._known_tokens, token, _KnownToken(verified, key, window))
+            self._remember(self._known_tokens, raw, _KnownToken(verified, key, window))
         return verified
 
     def _judge(self, opened: UnverifiedToken) -> tuple[D1Token, Window]:
@@ -199,8 +204,7 @@ class TokenVerifier:
         return tokens.seal(opened.kid, payload, members), window
 
     @staticmethod
-    def _remember(memo: Memo[_KnownToken], token: str | bytes, known: _KnownToken) -> None:
-        raw = tokens.as_bytes(token)
+    def _remember(memo: Memo[_KnownToken], raw: bytes, known: _KnownToken) -> None:
         if len(raw) <= MAX_CACHED_TOKEN_BYTES:
             memo.put(sha256(raw).digest(), known)
 

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from d1verify import D1Verifier, KeySet, KeyStoreError, PublicKey, StaticKeyStore, TokenError
+from d1verify import D1Verifier, KeyCache, KeySet, KeyStoreError, PublicKey, StaticKeyStore, TokenError
 from d1verify.keys import KeyStore
 
 NOW = 1_800_000_000
@@ -108,7 +108,7 @@ class Clock:
         self.now += seconds
 
 
-def make_verifier(store: KeyStore | None = None, **settings: Any) -> D1Verifier:
+def make_verifier(store: KeyStore | KeyCache | None = None, **settings: Any) -> D1Verifier:
     """Return a verifier for `KEY` whose wall clock stands at `NOW`."""
     arguments: dict[str, Any] = {"audience": "stg", "subject": SUBJECT, "clock": lambda: NOW, **settings}
     return D1Verifier(store or StaticKeyStore({KEY.kid: KEY.pem}), **arguments)
@@ -118,8 +118,9 @@ def refused(call: Callable[[], object]) -> str:
     """Return the reason for which `call` is refused; it must be refused."""
     with pytest.raises((TokenError, KeyStoreError)) as caught:
         call()
-    reason: str = caught.value.reason.value
-    return reason
+    error = caught.value
+    assert isinstance(error, TokenError | KeyStoreError)
+    return error.reason.value
 
 
 class ScriptedStore:

@@ -12,6 +12,7 @@ import typer
 from ..errors import ConfigurationError
 from ..policy import ANY_SUBJECT
 from ..verifier import D1Verifier
+from .contract import Reports, Signer, Target, check_contract
 from .demo import run_demo
 from .explain import show_verdict
 from .keys import show_keys
@@ -141,3 +142,31 @@ def verify(
         overrides["subject"] = ANY_SUBJECT if sub == "*" else sub
     verifier = D1Verifier.from_env(**overrides)
     raise typer.Exit(show_verdict(sys.stdin.read(16_384).strip(), verifier, as_json=as_json))
+
+
+@app.command()
+def contract(
+    url: Annotated[str, typer.Argument(help="The guarded URL; the merchant gateway id may be in its path.")],
+    *,
+    key: Annotated[Path, typer.Option("--key", help="A private P-256 key as PEM; the app trusts its public half.")],
+    kid: Annotated[str, typer.Option("--kid", help="The id under which the app knows the key.")],
+    aud: Annotated[str, typer.Option("--aud", help="The environment.")] = "stg",
+    sub: Annotated[str, typer.Option("--sub", help="The merchant gateway id.")] = "MGW_000001",
+    leeway: Annotated[float, typer.Option("--leeway", help="The clock difference that the app tolerates.")] = 30,
+    method: Annotated[str, typer.Option("--method", help="The method to call with.")] = "POST",
+    body: Annotated[Path | None, typer.Option("--body", help="A file to send as the body; {} by default.")] = None,
+    header: Annotated[list[str] | None, typer.Option("--header", help="A further header, NAME:VALUE.")] = None,
+    junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json-file", help="Write JSON to this file.")] = None,
+    only: Annotated[list[str] | None, typer.Option("--only", help="Only the case with this id.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Send every call of the contract to a running app, in whatever language it is written.
+
+    Shows which answers were not the expected ones, and what each would let an attacker do.
+    Exit codes: 0 all as expected, 1 some not, 2 usage, 3 unreachable.
+    """
+    target = Target(url=url, method=method, body=body, headers=header or ())
+    signer = Signer(key=key, kid=kid, audience=aud, subject=sub, leeway=leeway)
+    reports = Reports(junit=junit, json=json_file, as_json=as_json)
+    raise typer.Exit(check_contract(target, signer, reports, only or ()))

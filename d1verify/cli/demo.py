@@ -45,13 +45,14 @@ def run_demo(*, serve: bool) -> int:
     """Run the demo and print its table; return 0 if every row came out as expected, else 1."""
     console = stdout()
     with tempfile.TemporaryDirectory(prefix="d1verify-demo-") as name:
-        folder = Path(name)
+        folder = Path(name) / "keys"
+        folder.mkdir()
         verifier = D1Verifier(FileKeyStore(folder), audience="stg", subject=GATEWAYS)
         key = DemoKey("demo-key-1")
         key.publish(folder)
         with DemoServer(verifier) as server:
             if serve:
-                return _serve(console, server.url, key)
+                return _serve(console, server.url, key, Path(name))
             with httpx2.Client(base_url=server.url, trust_env=False) as client:
                 rows = list(_rows(lambda headers: _send(client, headers), folder, key))
     return _print(console, rows)
@@ -95,10 +96,15 @@ def _send(client: httpx2.Client, headers: Headers) -> str:
     return f"{response.status_code} {json.loads(response.content)['error_description']}"
 
 
-def _serve(console: Console, url: str, key: DemoKey) -> int:
-    console.print(f"Listening on {url} until interrupted. A call that is let in for the next 15 minutes:\n")
+def _serve(console: Console, url: str, key: DemoKey, folder: Path) -> int:
+    """Keep the server running, and print what to try on it."""
+    signing_key = folder / f"{key.kid}.key"
+    key.save(signing_key)
     token = key.token(exp=int(time.time()) + 900)
-    console.out(f"curl -i -X POST -H 'Authorization: Bearer {token}' {url}{_PATH}")
+    console.print(f"Listening on {url} until interrupted. A call that is let in for the next 15 minutes:\n")
+    console.out(f"curl -i -X POST -H 'Authorization: Bearer {token}' {url}{_PATH}\n")
+    console.print("The contract, sent to it:\n")
+    console.out(f"d1verify contract {url}{_PATH} --key {signing_key} --kid {key.kid} --sub {GATEWAYS[0]}")
     try:
         while True:
             time.sleep(3600)

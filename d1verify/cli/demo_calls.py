@@ -48,6 +48,11 @@ class DemoKey:
         """Remove the public key."""
         (folder / f"{self.kid}.pem").unlink()
 
+    def save(self, path: Path) -> None:
+        """Write the private key, for the owner alone."""
+        path.touch(mode=0o600)
+        path.write_bytes(self._key.as_pem(private=True))
+
     def token(self, header: Mapping[str, Any] | None = None, **claims: Any) -> str:
         """Return a signed token; a claim given as None is left out."""
         now = int(time.time())

@@ -15,7 +15,7 @@ SUFFIXES = (".pem", ".json")
 
 _SCANS = 3
 # O_NONBLOCK: opening a FIFO must not hang. O_NOFOLLOW: the resolved path is opened, not where it leads by then.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 Contents = dict[str, bytes | KeyStoreError]
 
@@ -39,9 +39,9 @@ class FileReader:
         for _scan in range(_SCANS):
             try:
                 names = sorted(os.listdir(folder))
+                self._warn_if_writable(folder, os.stat(folder))
             except OSError as error:
                 raise KeyStoreError(f"the key folder cannot be listed ({_errno_name(error)})") from None
-            self._warn_if_writable(folder, os.stat(folder))
             wanted = [name for name in names if name.endswith(SUFFIXES) and not name.startswith(".")]
             root = os.path.realpath(folder)
             contents = {name: self.read_file(os.path.join(folder, name), root=root) for name in wanted}
@@ -49,6 +49,16 @@ class FileReader:
             if len(found) == len(contents):
                 break
         return found
+
+    def read_single(self, path: str) -> bytes | KeyStoreError | None:
+        """Return what `read_file` does for a file that is configured by its own path, with its folder looked at."""
+        content = None
+        for _scan in range(_SCANS):
+            content = self.read_file(path)
+            if content is not None:
+                self._warn_if_writable(os.path.dirname(os.path.abspath(path)), os.stat(os.path.dirname(path) or "."))
+                break
+        return content
 
     def read_file(self, path: str, *, root: str | None = None) -> bytes | KeyStoreError | None:
         """Return the file's content, an error if it cannot be read, None if it is not there.
@@ -66,23 +76,29 @@ class FileReader:
             return None
         except OSError as error:
             return KeyStoreError(f"it cannot be opened ({_errno_name(error)})")
-        with open(descriptor, "rb") as file:
+        try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 return KeyStoreError("it is not a regular file")
             self._warn_if_writable(path, status)
-            try:
-                content = file.read(MAX_FILE_BYTES + 1)
-            except OSError as error:
-                return KeyStoreError(f"it cannot be read ({_errno_name(error)})")
+            content = _read_up_to(descriptor, MAX_FILE_BYTES + 1)
+        except OSError as error:
+            return KeyStoreError(f"it cannot be read ({_errno_name(error)})")
+        finally:
+            os.close(descriptor)
         if len(content) > MAX_FILE_BYTES:
             return KeyStoreError("it is larger than 256 KiB")
         return content
 
     def _warn_if_writable(self, path: str, status: os.stat_result) -> None:
-        if status.st_mode & stat.S_IWOTH and not status.st_mode & stat.S_ISVTX and path not in self._warned:
+        if status.st_mode & stat.S_IWOTH and path not in self._warned:
             self._warned.add(path)
             log.warning("anybody on this machine may change %s, where trusted keys come from", shown(path))
+
+
+def _read_up_to(descriptor: int, limit: int) -> bytes:
+    with open(descriptor, "rb", closefd=False) as file:
+        return file.read(limit)
 
 
 def _errno_name(error: OSError) -> str:

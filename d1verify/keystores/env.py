@@ -82,7 +82,7 @@ class EnvKeyStore:
 
 
 def _from_base64(text: str) -> str:
-    data = "".join(text.split()).encode("utf-8").translate(_URL_SAFE_AS_STANDARD).rstrip(b"=")
+    data = "".join(text.split()).encode("utf-8", "replace").translate(_URL_SAFE_AS_STANDARD).rstrip(b"=")
     try:
         decoded = base64.b64decode(data + b"=" * (-len(data) % 4), validate=True).decode("utf-8").strip()
     except (binascii.Error, UnicodeDecodeError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from dataclasses import dataclass, replace
@@ -54,6 +55,9 @@ class FileKeyStore:
         self._kid = kid
         self._reader = FileReader()
         self._good: dict[str, _Parsed] = {}
+        self._was_there = False
+        self._numbers = itertools.count(1)
+        self._remembered = 0
         self._timer = time.monotonic
 
     def load(self) -> KeySet:
@@ -62,7 +66,7 @@ class FileKeyStore:
         Raises:
             KeyStoreError: it cannot be listed or read, or nothing read just now is usable.
         """
-        now = self._timer()
+        number, now = next(self._numbers), self._timer()
         good: dict[str, _Parsed] = {}
         kept: dict[str, _Parsed] = {}
         skipped: list[SkippedKey] = []
@@ -75,7 +79,8 @@ class FileKeyStore:
                 if known is not None and keep:
                     kept[name] = known
                 skipped.append(SkippedKey(name, f"{error}{'; its last good key is kept' if keep else ''}"))
-        self._good = {**good, **kept}
+        if number > self._remembered:  # A load that comes late must not bring back what was replaced.
+            self._remembered, self._good = number, {**good, **kept}
         if kept and not any(parsed.keys for parsed in good.values()):
             # Nothing was confirmed just now, so the set must not count as new.
             raise KeyStoreError(f"no key file can be read: {skipped[0].why}")
@@ -87,10 +92,11 @@ class FileKeyStore:
                 raise KeyStoreError("kid is for a single file, and the path is a folder")
             return self._reader.read_folder(self._path)
         name = os.path.basename(self._path)
-        content = self._reader.read_file(self._path)
+        content = self._reader.read_single(self._path)
         if content is not None:
+            self._was_there = True
             return {name: content}
-        if name in self._good and os.path.isdir(os.path.dirname(os.path.abspath(self._path))):
+        if self._was_there and os.path.isdir(os.path.dirname(os.path.abspath(self._path))):
             return {}
         raise KeyStoreError("the key file or folder does not exist")
 

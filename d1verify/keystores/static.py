@@ -6,8 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from .._log import shown
 from ..errors import ConfigurationError, KeyStoreError
-from ..keys import KeySet, PublicKey, parse_key
+from ..keys import KeySet, PublicKey, is_key_id, parse_key
 
 __all__ = ["StaticKeyStore"]
 
@@ -27,9 +28,14 @@ class StaticKeyStore:
             try:
                 parsed[kid] = parse_key(material)
             except KeyStoreError as error:
-                raise ConfigurationError(f"the key {kid!a:.66} cannot be used: {error}") from None
+                raise ConfigurationError(f"the key {_shown(kid)} cannot be used: {error}") from None
         self._keys = KeySet(parsed, max_age=math.inf, max_stale=0.0)
 
     def load(self) -> KeySet:
         """Return the keys."""
         return self._keys
+
+
+def _shown(kid: object) -> str:
+    """Name the key, unless somebody has put the key itself in the place of its id."""
+    return repr(shown(kid)) if isinstance(kid, str) and is_key_id(kid) and kid[0] not in "{-" else "given"

@@ -8,50 +8,17 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import trustme
 
 from d1verify import D1Verifier, FileKeyStore, KeySet
-from d1verify.cli import main
 from d1verify.cli.explain import STEPS
 from d1verify.cli.sources import store_from
 from d1verify.errors import ConfigurationError
 from tests.support import KEY, OTHER_KEY, REMOVE, SUBJECT, b64
 
-
-class Result:
-    def __init__(self, code: int, out: str, err: str) -> None:
-        self.code, self.out, self.err = code, out, err
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Shell:
-    """Runs `d1verify` with arguments, in this process, and catches what it prints and how it ends."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capsys = capsys
-
-    def __call__(self, *arguments: str, stdin: str = "") -> Result:
-        import io
-
-        self._monkeypatch.setattr(sys, "argv", ["d1verify", *arguments])
-        self._monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = self._capsys.readouterr()
-        return Result(int(ended.value.code or 0), out, err)
-
-
-@pytest.fixture
-def d1verify(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    monkeypatch.chdir(tmp_path)
-    return Shell(monkeypatch, capsys)
+from .shell import Shell
 
 
 @pytest.fixture

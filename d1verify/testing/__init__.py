@@ -1,0 +1,73 @@
+"""Contract tests: prove that an app refuses every D1 call that it must refuse.
+
+    fake_d1 = FakeD1(audience="stg", subject="MGW_000001")
+    app = build_app(D1Verifier(fake_d1.key_store, audience="stg", subject="MGW_000001"))
+    report = run_contract(ASGISender(app, "/notify"), fake_d1)
+    print(report.table())
+
+Everything here is made at run time, no key is shipped, and no other part of the package
+imports it. Importing this loads nothing: each name brings its module when first asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from .call import Call, Expect
+    from .case import Case
+    from .cases import contract_cases
+    from .fake_d1 import NOTIFY_UPDATE_PATH, REMOVE, FakeD1, LiveKeyStore
+    from .report import Report, Result
+    from .runner import run_contract
+    from .senders import Answer, ASGISender, CannotSendError, Send, Sender, UnreachableError, URLSender, WSGISender
+
+__all__ = [
+    "NOTIFY_UPDATE_PATH",
+    "REMOVE",
+    "ASGISender",
+    "Answer",
+    "Call",
+    "CannotSendError",
+    "Case",
+    "Expect",
+    "FakeD1",
+    "LiveKeyStore",
+    "Report",
+    "Result",
+    "Send",
+    "Sender",
+    "URLSender",
+    "UnreachableError",
+    "WSGISender",
+    "contract_cases",
+    "run_contract",
+]
+
+_MODULES: Final = {
+    "call": ("Call", "Expect"),
+    "case": ("Case",),
+    "cases": ("contract_cases",),
+    "fake_d1": ("NOTIFY_UPDATE_PATH", "REMOVE", "FakeD1", "LiveKeyStore"),
+    "report": ("Report", "Result"),
+    "runner": ("run_contract",),
+    "senders": (
+        "ASGISender",
+        "Answer",
+        "CannotSendError",
+        "UnreachableError",
+        "Send",
+        "Sender",
+        "URLSender",
+        "WSGISender",
+    ),
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load the module that has `name` (PEP 562): the pytest plugin is imported in every test run."""
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(import_module(f".{module}", __name__), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

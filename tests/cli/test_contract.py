@@ -1,0 +1,99 @@
+"""`d1verify contract`, against a real server that is right, and one that is wrong."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from d1verify import D1Verifier, FileKeyStore
+from d1verify.cli.demo_calls import GATEWAYS
+from d1verify.cli.demo_server import NOTIFY_PATH, DemoServer
+from d1verify.policy import ANY_SUBJECT
+
+from .shell import Shell
+
+PATH = NOTIFY_PATH.format(merchantGatewayId=GATEWAYS[0], merchantId="M_1", tokenId="T_1")
+
+
+@pytest.fixture
+def key(d1verify: Shell, tmp_path: Path) -> Path:
+    d1verify("keygen", "k-1")
+    return tmp_path / "k-1.key"
+
+
+@pytest.fixture
+def right(key: Path, tmp_path: Path) -> Iterator[str]:
+    """An app that trusts the key and does everything right."""
+    verifier = D1Verifier(FileKeyStore(tmp_path / "k-1.pem"), audience="stg", subject=GATEWAYS)
+    with DemoServer(verifier) as server:
+        yield server.url + PATH
+
+
+@pytest.fixture
+def wrong(key: Path, tmp_path: Path) -> Iterator[str]:
+    """An app that asks for no particular merchant."""
+    verifier = D1Verifier(FileKeyStore(tmp_path / "k-1.pem"), audience="stg", subject=ANY_SUBJECT)
+    with DemoServer(verifier) as server:
+        yield server.url + PATH
+
+
+OPTIONS = ("--key", "k-1.key", "--kid", "k-1", "--sub", GATEWAYS[0])
+
+
+def test_an_app_that_is_right_passes_and_the_reports_are_written(d1verify: Shell, right: str, tmp_path: Path) -> None:
+    (tmp_path / "body.json").write_text('{"operation": "UPDATE"}')
+    files = ("--junit", "junit.xml", "--json-file", "report.json", "--body", "body.json")
+    shown = d1verify("contract", right, *OPTIONS, *files, "--header", "X-Correlation-Id: 7")
+    assert shown.code == 0, shown.out
+    assert " 0 failed" in shown.out
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert report["ok"]
+    passed = {one["case_id"] for one in report["results"] if one["outcome"] == "passed"}
+    assert "path-other-merchant" in passed  # the path is known from the URL, which names the merchant gateway
+    assert ET.fromstring((tmp_path / "junit.xml").read_text()).get("failures") == "0"
+
+
+def test_an_app_that_is_wrong_fails_and_hears_what_it_would_cost(d1verify: Shell, wrong: str) -> None:
+    shown = d1verify("contract", wrong, *OPTIONS)
+    assert shown.code == 1
+    assert "FAILED" in shown.out
+    assert "sub-" in shown.out
+
+
+def test_one_case_can_be_chosen_and_shown_as_json(d1verify: Shell, right: str) -> None:
+    shown = d1verify("contract", right, *OPTIONS, "--only", "alg-none", "--json")
+    assert shown.code == 0
+    assert [one["case_id"] for one in shown.json["results"]] == ["alg-none"]
+
+
+def test_nobody_there_ends_with_3(d1verify: Shell, key: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    shown = d1verify("contract", f"http://127.0.0.1:{port}/x", *OPTIONS, "--header", "Content-Type: text/plain")
+    assert shown.code == 3
+    assert "cannot be reached" in shown.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(("ftp://localhost/x", *OPTIONS), id="no http URL"),
+        pytest.param(("http://127.0.0.1:9/x", "--key", "absent", "--kid", "k"), id="no key file"),
+        pytest.param(("http://127.0.0.1:9/x", *OPTIONS, "--only", "no-such-case"), id="no such case"),
+        pytest.param(("http://127.0.0.1:9/x", *OPTIONS, "--header", "no colon"), id="a header without a colon"),
+        pytest.param(("http://127.0.0.1:9/x", *OPTIONS, "--body", "absent"), id="no body file"),
+    ],
+)
+@pytest.mark.usefixtures("key")
+def test_bad_arguments_are_usage_errors(d1verify: Shell, arguments: tuple[str, ...]) -> None:
+    assert d1verify("contract", *arguments).code == 2
+
+
+def test_a_report_that_cannot_be_written_is_a_usage_error(d1verify: Shell, right: str) -> None:
+    assert d1verify("contract", right, *OPTIONS, "--only", "alg-none", "--junit", "absent/junit.xml").code == 2
