@@ -20,6 +20,7 @@ from .servers import JSON, Behaviour, Connection, RawServer, answering, head, jw
 
 TIMEOUT = 0.2
 """Seconds that a load may take where it runs out of time."""
+DNS_HANGS = "DNS look-up never returns"
 AMPLE = 5.0
 
 NO_ANSWER = "the JWKS endpoint gave no complete answer in 0.2 s"
@@ -177,7 +178,7 @@ FAULTS = (
     # Nobody there, or nobody that can be trusted
     Fault("connection refused", f"{_UNREADABLE} (ConnectError: ConnectionRefusedError)", lambda s: s.not_listening()),
     Fault("DNS look-up fails", f"{_UNREADABLE} (ConnectError: gaierror)", lambda _s: _dns(_dns_failure)),
-    Fault("DNS look-up never returns", NO_ANSWER, lambda _s: _dns(_dns_that_never_returns)),
+    Fault(DNS_HANGS, NO_ANSWER, lambda _s: _dns(_dns_that_never_returns)),
     Fault(
         "TLS: another host's certificate",
         f"{_UNREADABLE} (ConnectError: SSLCertVerificationError)",

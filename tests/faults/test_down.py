@@ -9,7 +9,7 @@ import pytest
 from ..support import KEY
 from .callers import AT_ONCE
 from .measuring import MAX_AGE, story_of
-from .table import FAULTS, TIMEOUT, Fault
+from .table import DNS_HANGS, FAULTS, TIMEOUT, Fault
 
 every_fault = pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 
@@ -88,13 +88,13 @@ def test_writes_one_line_per_change_of_state(fault: Fault) -> None:
 
 @every_fault
 def test_opens_one_connection_per_load_at_most(fault: Fault) -> None:
-    reached = 2 if fault.name in ("connection refused", "DNS look-up fails", "DNS look-up never returns") else 5
+    reached = 2 if fault.name in ("connection refused", "DNS look-up fails", DNS_HANGS) else 5
     assert story_of(fault).connections == reached
 
 
 @every_fault
 def test_loses_no_thread_but_to_a_dns_look_up(fault: Fault) -> None:
-    assert story_of(fault).lost_threads == (3 if fault.name == "DNS look-up never returns" else 0)
+    assert story_of(fault).lost_threads == (3 if fault.name == DNS_HANGS else 0)
 
 
 def test_stops_reading_soon_after_the_limit() -> None:
