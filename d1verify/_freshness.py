@@ -1,14 +1,15 @@
 """When keys are loaded and who waits: pure functions from a state and a moment to a step.
 
 Nothing here locks, waits or loads; `keycache` does and obeys. All times are seconds on a
-monotonic clock. `decide` is the table of the README's section on keys, row by row.
+monotonic clock. `decide` is the table of the README's section on keys, row by row; what
+becomes of a state is in `_transitions`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from types import MappingProxyType
 
@@ -16,10 +17,7 @@ from .keys import KeySet, PublicKey
 
 __all__ = ["Answer", "Attempt", "Phase", "State", "Step", "Timing", "decide", "phase_of", "settle"]
 
-MAX_BACK_OFF = 30.0
 MAX_STUCK_LOADS = 4
-# An empty answer counts when a second look, at least this much later, sees it again.
-CONFIRMATION_DELAY = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,111 +235,3 @@ def withdrawal_bound(state: State, timing: Timing, now: float) -> float | None:
     if phase_of(state, now) is Phase.STALE or state.failures:
         return state.keys.max_age + state.keys.max_stale
     return state.keys.max_age + timing.max_wait
-
-
-def after_start(state: State, timing: Timing, now: float, *, miss: bool) -> tuple[State, Attempt]:
-    """A load has been started; the first one of a process may be waited for as long as it may take."""
-    first = state.started == 0
-    patience = timing.load_timeout if first else min(timing.max_wait, timing.load_timeout)
-    attempt = Attempt(state.started + 1, now, now + patience, now + timing.load_timeout)
-    gate_from = now if miss else state.gate_from
-    return replace(state, attempt=attempt, started=attempt.number, gate_from=gate_from), attempt
-
-
-def after_set(state: State, number: int, started_at: float, keys: KeySet, refresh_after: float) -> State:
-    """Load `number` gave a set with keys. A late one is applied only if nothing newer was."""
-    state = _landed(state, number)
-    if number <= state.applied:
-        return state
-    keys = keys if state.keys is None else keys.carrying_over(state.keys)
-    outdated = state.empty_seen_at is not None and started_at < state.empty_seen_at
-    return replace(
-        state,
-        keys=keys,
-        by_kid=keys.keys,
-        loaded_at=started_at,
-        refresh_at=started_at + refresh_after,
-        applied=number,
-        revoked=False,
-        empty_seen_at=state.empty_seen_at if outdated else None,
-        failures=0,
-        retry_at=-math.inf,
-        error=None,
-    )
-
-
-def after_first_empty(state: State, looked_at: float) -> State:
-    """The source was seen well-formed and empty for the first time. That changes nothing yet.
-
-    It is no failure either, but the second look happens as soon as it may.
-    """
-    return replace(
-        state,
-        empty_seen_at=looked_at,
-        refresh_at=min(state.refresh_at, looked_at + CONFIRMATION_DELAY),
-        retry_at=looked_at + CONFIRMATION_DELAY,
-        error="the source holds no key at all; a second look will tell",
-    )
-
-
-def after_empty(state: State, number: int, looked_at: float, keys: KeySet) -> State:
-    """Load `number` saw the source well-formed and empty. Seen twice, far enough apart, it revokes everything."""
-    state = _landed(state, number)
-    if number <= state.applied:
-        return state
-    if state.empty_seen_at is None:
-        return after_first_empty(state, looked_at)
-    if abs(looked_at - state.empty_seen_at) < CONFIRMATION_DELAY:
-        return state
-    return replace(
-        state,
-        keys=keys,
-        by_kid=keys.keys,
-        loaded_at=looked_at,
-        refresh_at=-math.inf,
-        applied=number,
-        revoked=True,
-        failures=0,
-        retry_at=-math.inf,
-        error="the source holds no key at all",
-    )
-
-
-def after_failure(state: State, number: int, now: float, error: str, jitter: float) -> State:
-    """Load `number` failed. One that had been given up on was counted then.
-
-    Args:
-        jitter: a factor up to 1 for the back-off of min(30, 2ⁿ⁻¹) s, so that a fleet does not beat in time.
-    """
-    counts = state.attempt is not None and state.attempt.number == number
-    state = _landed(state, number)
-    if not counts:
-        return state
-    failures = state.failures + 1
-    back_off = min(MAX_BACK_OFF, 2.0 ** min(failures - 1, 5)) * jitter
-    return replace(state, failures=failures, retry_at=now + back_off, gate_from=now, error=error)
-
-
-def after_abandonment(state: State, attempt: Attempt, jitter: float) -> State:
-    """The load in the air took too long: its slot is free, its thread may still run."""
-    state = after_failure(state, attempt.number, attempt.abandon_at, "the key store did not answer in time", jitter)
-    return replace(state, stuck=state.stuck + 1)
-
-
-def after_superseding(state: State) -> State:
-    """The load in the air makes way for one that starts now; its result still counts if nothing newer came."""
-    return replace(state, attempt=None, stuck=state.stuck + 1)
-
-
-def after_fork(state: State) -> State:
-    """In a forked child no thread of the parent lives: no load is in the air and none has failed."""
-    return replace(
-        state, attempt=None, started=state.applied, stuck=0, failures=0, retry_at=-math.inf, gate_from=-math.inf
-    )
-
-
-def _landed(state: State, number: int) -> State:
-    """The thread of load `number` has ended."""
-    if state.attempt is not None and state.attempt.number == number:
-        return replace(state, attempt=None)
-    return replace(state, stuck=max(0, state.stuck - 1))

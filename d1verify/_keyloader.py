@@ -1,7 +1,7 @@
 """One load at a time from a key store, and what is known of the keys because of it.
 
-The decisions are pure functions in `_freshness`; this module locks, starts threads,
-applies results, and tells of them. Who waits is `keycache`'s business.
+The decisions are pure functions in `_freshness` and `_transitions`; this module locks,
+starts threads, applies results, and tells of them. Who waits is `keycache`'s business.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from . import _freshness, _loading
+from . import _freshness, _loading, _transitions
 from ._fork import renew_in_child
 from ._freshness import Answer, Phase, State, Timing
 from ._loading import PendingLoad
@@ -53,7 +53,7 @@ class KeyLoader:
         self._lock = threading.Lock()
         self._pending: PendingLoad | None = None
         self._outbox: list[Callable[[], None]] = []
-        self.state = _freshness.after_fork(self.state)
+        self.state = _transitions.after_fork(self.state)
 
     def subscribe(self, listener: Callable[[KeyLoad], None]) -> None:
         """Have `listener` told of each load that ends."""
@@ -124,7 +124,7 @@ class KeyLoader:
             if self._pending is not None:
                 self._require_room(self.state.stuck + 1)
                 self._report(LoadOutcome.SUPERSEDED, now - self._pending.attempt.started_at)
-                self._become(_freshness.after_superseding(self.state))
+                self._become(_transitions.after_superseding(self.state))
             started = self._begin(now)
         self._launch(started)
         self._tell()
@@ -133,7 +133,7 @@ class KeyLoader:
     def _begin(self, now: float, *, miss: bool = False) -> PendingLoad:
         """Take the slot for a new load; the lock is held. `_launch` it once the lock is free."""
         self._require_room(self.state.stuck)
-        state, attempt = _freshness.after_start(self.state, self._timing, now, miss=miss)
+        state, attempt = _transitions.after_start(self.state, self._timing, now, miss=miss)
         self._become(state)
         self._pending = PendingLoad(attempt)
         return self._pending
@@ -154,7 +154,7 @@ class KeyLoader:
         """Load, on the thread that was started for it."""
         result = self._look()
         if isinstance(result, KeySet) and self._wants_second_look(pending, result):
-            _loading.pause(_freshness.CONFIRMATION_DELAY)
+            _loading.pause(_transitions.CONFIRMATION_DELAY)
             pending.looked_at = self._timer()
             result = self._look()
         self._land(pending, result)
@@ -183,7 +183,7 @@ class KeyLoader:
             first = state.empty_seen_at is None and pending.attempt.number > state.applied
             wanted = not result and first and _freshness.phase_of(state, now) is Phase.DUE
             if wanted:
-                self.state = _freshness.after_first_empty(state, pending.looked_at)
+                self.state = _transitions.after_first_empty(state, pending.looked_at)
         return wanted
 
     def _land(self, pending: PendingLoad, result: KeySet | KeyStoreError) -> None:
@@ -202,17 +202,17 @@ class KeyLoader:
         number, started_at = pending.attempt.number, pending.looked_at
         before = self.state
         if isinstance(result, KeyStoreError):
-            state = _freshness.after_failure(before, number, self._timer(), str(result), _jitter())
+            state = _transitions.after_failure(before, number, self._timer(), str(result), _jitter())
             self._become(state)
             return LoadOutcome.FAILED if state.failures > before.failures else None
         if number <= before.applied:
-            self._become(_freshness.after_set(before, number, started_at, result, 0.0))
+            self._become(_transitions.after_set(before, number, started_at, result, 0.0))
             return None
         if not result:
-            self._become(_freshness.after_empty(before, number, started_at, result))
+            self._become(_transitions.after_empty(before, number, started_at, result))
             return LoadOutcome.REVOKED if self.state.revoked else LoadOutcome.EMPTY
         refresh_after = result.max_age * random.uniform(0.7, 0.9)  # noqa: S311 - spreads load, guards nothing
-        self._become(_freshness.after_set(before, number, started_at, result, refresh_after))
+        self._become(_transitions.after_set(before, number, started_at, result, refresh_after))
         return LoadOutcome.LOADED
 
     def _tick(self) -> float:
@@ -220,7 +220,7 @@ class KeyLoader:
         now = self._timer()
         pending = self._pending
         if pending is not None and now >= pending.attempt.abandon_at:
-            self._become(_freshness.after_abandonment(self.state, pending.attempt, _jitter()))
+            self._become(_transitions.after_abandonment(self.state, pending.attempt, _jitter()))
             self._report(LoadOutcome.ABANDONED, now - pending.attempt.started_at)
         return now
 

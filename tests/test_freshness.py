@@ -10,6 +10,7 @@ import pytest
 
 from d1verify import KeySet
 from d1verify import _freshness as f
+from d1verify import _transitions as t
 from d1verify._freshness import Answer, Attempt, Phase, State, Step, Timing
 
 from .support import KEY, OTHER_KEY, key_set
@@ -201,58 +202,58 @@ def test_says_after_waiting_what_the_load_made_of_it(case: tuple[State, float, A
 
 
 def test_the_first_load_may_be_waited_for_until_it_is_given_up() -> None:
-    state, attempt = f.after_start(State(), TIMING, 5.0, miss=False)
+    state, attempt = t.after_start(State(), TIMING, 5.0, miss=False)
     assert attempt == Attempt(1, 5.0, 15.0, 15.0)
     assert (state.attempt, state.started, state.gate_from) == (attempt, 1, -math.inf)
 
 
 def test_later_loads_are_waited_for_max_wait() -> None:
-    state, attempt = f.after_start(loaded(), TIMING, 1500.0, miss=True)
+    state, attempt = t.after_start(loaded(), TIMING, 1500.0, miss=True)
     assert attempt == Attempt(2, 1500.0, 1502.0, 1510.0)
     assert (state.started, state.gate_from) == (2, 1500.0)
 
 
 def test_nobody_waits_beyond_load_timeout_where_max_wait_is_longer() -> None:
     impatient = Timing(cooldown=30.0, max_wait=20.0, load_timeout=10.0)
-    assert f.after_start(loaded(), impatient, 0.0, miss=False)[1].young_until == 10.0
+    assert t.after_start(loaded(), impatient, 0.0, miss=False)[1].young_until == 10.0
 
 
 def test_a_set_is_as_old_as_the_load_that_gave_it() -> None:
-    in_the_air, attempt = f.after_start(loaded(**FAILED, retry_at=1.0, error="x"), TIMING, 1500.0, miss=False)
-    state = f.after_set(in_the_air, 2, attempt.started_at, key_set(KEY, OTHER_KEY), 75.0)
+    in_the_air, attempt = t.after_start(loaded(**FAILED, retry_at=1.0, error="x"), TIMING, 1500.0, miss=False)
+    state = t.after_set(in_the_air, 2, attempt.started_at, key_set(KEY, OTHER_KEY), 75.0)
     assert set(state.by_kid) == {KEY.kid, OTHER_KEY.kid}
     assert (state.loaded_at, state.refresh_at, state.applied, state.attempt) == (1500.0, 1575.0, 2, None)
     assert (state.failures, state.retry_at, state.error, state.empty_seen_at) == (0, -math.inf, None, None)
 
 
 def test_a_set_ends_a_revocation() -> None:
-    state = f.after_set(revoked(), 2, 1500.0, key_set(KEY), 75.0)
+    state = t.after_set(revoked(), 2, 1500.0, key_set(KEY), 75.0)
     assert not state.revoked
     assert f.phase_of(state, 1501.0) is Phase.FRESH
 
 
 def test_a_set_carries_the_same_key_object_over() -> None:
     again = KeySet({KEY.kid: type(KEY.public).from_pem(KEY.pem), OTHER_KEY.kid: OTHER_KEY.public})
-    state = f.after_set(loaded(), 2, 1500.0, again, 75.0)
+    state = t.after_set(loaded(), 2, 1500.0, again, 75.0)
     assert state.by_kid[KEY.kid] is KEY.public
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_set_that_comes_after_a_newer_one_is_dropped_and_its_thread_counted_out(number: int) -> None:
     state = loaded(applied=2, stuck=1)
-    assert f.after_set(state, number, 0.0, key_set(OTHER_KEY), 75.0) == replace(state, stuck=0)
-    assert f.after_empty(state, number, 0.0, KeySet({})) == replace(state, stuck=0)
+    assert t.after_set(state, number, 0.0, key_set(OTHER_KEY), 75.0) == replace(state, stuck=0)
+    assert t.after_empty(state, number, 0.0, KeySet({})) == replace(state, stuck=0)
 
 
 def test_a_late_set_that_nothing_newer_outran_is_applied() -> None:
-    given_up = f.after_abandonment(loaded(attempt=Attempt(2, 1500.0, 1502.0, 1510.0)), young(0.0), 1.0)
-    state = f.after_set(given_up, 2, 1500.0, key_set(OTHER_KEY), 75.0)
+    given_up = t.after_abandonment(loaded(attempt=Attempt(2, 1500.0, 1502.0, 1510.0)), young(0.0), 1.0)
+    state = t.after_set(given_up, 2, 1500.0, key_set(OTHER_KEY), 75.0)
     assert set(state.by_kid) == {OTHER_KEY.kid}
     assert (state.stuck, state.failures) == (0, 0)
 
 
 def test_one_empty_answer_changes_no_key_and_is_looked_at_again_a_second_later() -> None:
-    state = f.after_empty(loaded(attempt=young(1500.0)), 2, 1500.0, KeySet({}))
+    state = t.after_empty(loaded(attempt=young(1500.0)), 2, 1500.0, KeySet({}))
     assert state.by_kid == {KEY.kid: KEY.public}
     assert (state.revoked, state.applied, state.failures, state.attempt) == (False, 1, 0, None)
     assert (state.empty_seen_at, state.retry_at) == (1500.0, 1501.0)
@@ -261,8 +262,8 @@ def test_one_empty_answer_changes_no_key_and_is_looked_at_again_a_second_later()
 
 @pytest.mark.parametrize(("seconds", "revokes"), [(0.0, False), (0.9, False), (1.0, True), (3600.0, True)])
 def test_two_empty_answers_at_least_a_second_apart_revoke(seconds: float, revokes: bool) -> None:  # noqa: FBT001
-    state = f.after_empty(loaded(), 2, 1500.0, KeySet({}))
-    state = f.after_empty(state, 3, 1500.0 + seconds, KeySet({}, 50.0))
+    state = t.after_empty(loaded(), 2, 1500.0, KeySet({}))
+    state = t.after_empty(state, 3, 1500.0 + seconds, KeySet({}, 50.0))
     assert state.revoked is revokes
     if revokes:
         assert (dict(state.by_kid), state.applied, f.due_at(state)) == ({}, 3, 1550.0 + seconds)
@@ -271,18 +272,18 @@ def test_two_empty_answers_at_least_a_second_apart_revoke(seconds: float, revoke
 
 
 def test_an_empty_answer_that_comes_late_confirms_one_that_came_before_it() -> None:
-    state = f.after_empty(loaded(applied=0, stuck=1), 2, 1500.0, KeySet({}))
-    assert f.after_empty(state, 1, 1490.0, KeySet({})).revoked
+    state = t.after_empty(loaded(applied=0, stuck=1), 2, 1500.0, KeySet({}))
+    assert t.after_empty(state, 1, 1490.0, KeySet({})).revoked
 
 
 def test_keys_between_two_empty_answers_start_the_count_anew() -> None:
-    state = f.after_empty(loaded(), 2, 1500.0, KeySet({}))
-    state = f.after_set(state, 3, 1502.0, key_set(KEY), 75.0)
-    assert not f.after_empty(state, 4, 1504.0, KeySet({})).revoked
+    state = t.after_empty(loaded(), 2, 1500.0, KeySet({}))
+    state = t.after_set(state, 3, 1502.0, key_set(KEY), 75.0)
+    assert not t.after_empty(state, 4, 1504.0, KeySet({})).revoked
 
 
 def test_revoked_stays_revoked_when_a_load_fails() -> None:
-    state = f.after_failure(revoked(attempt=young(DUE_AT)), 2, DUE_AT, "down", 1.0)
+    state = t.after_failure(revoked(attempt=young(DUE_AT)), 2, DUE_AT, "down", 1.0)
     assert (state.revoked, state.failures, f.phase_of(state, DUE_AT)) == (True, 1, Phase.REVOKED)
 
 
@@ -291,25 +292,25 @@ def test_revoked_stays_revoked_when_a_load_fails() -> None:
 )
 def test_backs_off_by_powers_of_two_up_to_thirty_seconds(failures: int, back_off: float) -> None:
     before = loaded(failures=failures, attempt=young(1500.0))
-    state = f.after_failure(before, 2, 1500.0, "down", 1.0)
+    state = t.after_failure(before, 2, 1500.0, "down", 1.0)
     assert (state.failures, state.retry_at) == (failures + 1, 1500.0 + back_off)
-    assert f.after_failure(before, 2, 1500.0, "down", 0.75).retry_at == 1500.0 + 0.75 * back_off
+    assert t.after_failure(before, 2, 1500.0, "down", 0.75).retry_at == 1500.0 + 0.75 * back_off
 
 
 def test_a_failed_load_changes_nothing_but_the_state() -> None:
     before = loaded(attempt=young(1500.0))
-    state = f.after_failure(before, 2, 1500.0, "down", 1.0)
+    state = t.after_failure(before, 2, 1500.0, "down", 1.0)
     assert state == replace(before, attempt=None, failures=1, retry_at=1501.0, gate_from=1500.0, error="down")
 
 
 def test_a_load_that_was_given_up_is_not_counted_twice() -> None:
     state = loaded(failures=1, stuck=1, attempt=young(1500.0))
-    assert f.after_failure(state, 1, 1500.0, "late", 1.0) == replace(state, stuck=0)
+    assert t.after_failure(state, 1, 1500.0, "late", 1.0) == replace(state, stuck=0)
 
 
 def test_a_load_given_up_frees_the_slot_counts_as_failed_and_its_thread_as_stuck() -> None:
     attempt = Attempt(2, 1500.0, 1502.0, 1510.0)
-    state = f.after_abandonment(loaded(attempt=attempt), attempt, 1.0)
+    state = t.after_abandonment(loaded(attempt=attempt), attempt, 1.0)
     assert (state.attempt, state.failures, state.stuck) == (None, 1, 1)
     # Counted from when it was to be given up, not from when somebody noticed.
     assert (state.retry_at, state.gate_from) == (1511.0, 1510.0)
@@ -317,16 +318,16 @@ def test_a_load_given_up_frees_the_slot_counts_as_failed_and_its_thread_as_stuck
 
 def test_a_superseded_load_is_no_failure() -> None:
     before = loaded(attempt=young(1500.0))
-    assert f.after_superseding(before) == replace(before, attempt=None, stuck=1)
+    assert t.after_superseding(before) == replace(before, attempt=None, stuck=1)
 
 
 def test_the_count_of_stuck_threads_never_falls_below_zero() -> None:
-    assert f.after_set(loaded(), 9, 1500.0, key_set(KEY), 75.0).stuck == 0
+    assert t.after_set(loaded(), 9, 1500.0, key_set(KEY), 75.0).stuck == 0
 
 
 def test_a_forked_child_keeps_the_keys_and_nothing_of_the_loads() -> None:
     parent = loaded(**FAILED, **STUCK, attempt=young(1500.0), started=9, retry_at=1600.0, gate_from=1600.0)
-    child = f.after_fork(parent)
+    child = t.after_fork(parent)
     assert (child.keys, child.loaded_at, child.applied) == (parent.keys, parent.loaded_at, 1)
     assert (child.attempt, child.started, child.stuck, child.failures) == (None, 1, 0, 0)
     assert (child.retry_at, child.gate_from) == (-math.inf, -math.inf)
@@ -334,14 +335,14 @@ def test_a_forked_child_keeps_the_keys_and_nothing_of_the_loads() -> None:
 
 
 def test_the_first_load_after_a_fork_without_keys_is_a_first_load_again() -> None:
-    child = f.after_fork(State(started=3, attempt=young(5.0)))
-    assert f.after_start(child, TIMING, 5.0, miss=False)[1].young_until == 15.0
+    child = t.after_fork(State(started=3, attempt=young(5.0)))
+    assert t.after_start(child, TIMING, 5.0, miss=False)[1].young_until == 15.0
 
 
 def test_a_load_of_a_child_is_newer_than_what_its_parent_applied() -> None:
-    child = f.after_fork(loaded(applied=4, started=7))
-    state, attempt = f.after_start(child, TIMING, 1500.0, miss=False)
-    assert f.after_set(state, attempt.number, 1500.0, key_set(OTHER_KEY), 75.0).applied == 5
+    child = t.after_fork(loaded(applied=4, started=7))
+    state, attempt = t.after_start(child, TIMING, 1500.0, miss=False)
+    assert t.after_set(state, attempt.number, 1500.0, key_set(OTHER_KEY), 75.0).applied == 5
 
 
 # what callers and operators are told

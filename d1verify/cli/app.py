@@ -157,9 +157,10 @@ def contract(
     body: Annotated[Path | None, typer.Option("--body", help="A file to send as the body; {} by default.")] = None,
     header: Annotated[list[str] | None, typer.Option("--header", help="A further header, NAME:VALUE.")] = None,
     junit: Annotated[Path | None, typer.Option("--junit", help="Write JUnit XML to this file.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json-file", help="Write JSON to this file.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write JSON to this file; - for standard output.")
+    ] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only the case with this id.")] = None,
-    as_json: Json = False,
 ) -> None:
     """Send every call of the contract to a running app, in whatever language it is written.
 
@@ -168,5 +169,5 @@ def contract(
     """
     target = Target(url=url, method=method, body=body, headers=header or ())
     signer = Signer(key=key, kid=kid, audience=aud, subject=sub, leeway=leeway)
-    reports = Reports(junit=junit, json=json_file, as_json=as_json)
+    reports = Reports(junit=junit, json=json_file)
     raise typer.Exit(check_contract(target, signer, reports, only or ()))

@@ -40,11 +40,10 @@ class Signer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reports:
-    """Where the report goes beside standard output."""
+    """Where the report goes beside standard output; `-` for JSON puts it there instead of the table."""
 
     junit: Path | None
     json: Path | None
-    as_json: bool
 
 
 def check_contract(target: Target, signer: Signer, reports: Reports, only: Sequence[str]) -> ExitCode:
@@ -62,10 +61,11 @@ def check_contract(target: Target, signer: Signer, reports: Reports, only: Seque
     except UnreachableError as error:
         stderr().print(f"Error: {target.url} cannot be reached: {error}", markup=False, soft_wrap=True)
         return ExitCode.UNAVAILABLE
-    for path, text in ((reports.junit, report.junit()), (reports.json, report.json())):
+    as_json = reports.json == Path("-")
+    for path, text in ((reports.junit, report.junit()), (None if as_json else reports.json, report.json())):
         if path is not None:
             _write(path, text)
-    print(report.json() if reports.as_json else report.table(), end="")  # noqa: T201 - the report, as it is
+    print(report.json() if as_json else report.table(), end="")  # noqa: T201 - the report, as it is
     return ExitCode.OK if report.ok else ExitCode.REFUSED
 
 

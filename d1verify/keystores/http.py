@@ -7,13 +7,11 @@ loaded when `HTTPKeyStore` is first asked for.
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import httpx2
 
@@ -24,8 +22,9 @@ from ..errors import ConfigurationError, KeyStoreError
 from ..keys import KeySet
 from ._caching import entity_tag, lifetime
 from ._fetching import Errands, checked_headers, checked_proxy, checked_url
+from ._running import kind_of, run_to_its_end, verifies
 
-__all__ = ["HTTPKeyStore", "system_tls_context"]
+__all__ = ["Answer", "HTTPKeyStore", "client_proxy", "system_tls_context"]
 
 MAX_STALE: Final = 3600.0
 MAX_CANDIDATES: Final = 100
@@ -44,7 +43,9 @@ _OWN_HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class Answer:
+    """What a request gave: `status`, `headers` and as much of the `body` as was asked for."""
+
     status: int
     headers: httpx2.Headers
     body: bytes
@@ -96,7 +97,7 @@ class HTTPKeyStore:
         self._proxy = None if proxy is None else checked_proxy(proxy, "proxy")
         if proxy is not None and self._url.scheme == "http":
             raise ConfigurationError("proxy needs an https url: through a proxy, http leaves this machine")
-        if ssl_context is not None and not _verifies(ssl_context):
+        if ssl_context is not None and not verifies(ssl_context):
             raise ConfigurationError("ssl_context must be an SSLContext that verifies certificates and host names")
         self._ssl_context = ssl_context
         self._headers = {**checked_headers(headers), **_OWN_HEADERS}
@@ -130,10 +131,10 @@ class HTTPKeyStore:
             raise answer
         return self._judge(answer, number, held)
 
-    def _answer(self, etag: str | None) -> _Answer | KeyStoreError:
+    def _answer(self, etag: str | None) -> Answer | KeyStoreError:
         """Return what one GET gives, or what went wrong; on a thread of its own, so nothing is raised."""
         try:
-            return _run(lambda: self._fetch(etag))
+            return run_to_its_end(lambda: self._fetch(etag))
         except BaseException as error:  # Whatever the client does, the load has failed and nothing else.
             return self._failure(error)
 
@@ -142,9 +143,9 @@ class HTTPKeyStore:
             return error
         if isinstance(error, TimeoutError):
             return KeyStoreError(f"the JWKS endpoint gave no complete answer in {self._timeout:g} s")
-        return KeyStoreError(f"the JWKS endpoint could not be read ({_kind(error)})")
+        return KeyStoreError(f"the JWKS endpoint could not be read ({kind_of(error)})")
 
-    def _judge(self, answer: _Answer, number: int, held: _Held) -> KeySet:
+    def _judge(self, answer: Answer, number: int, held: _Held) -> KeySet:
         cache_control, ages = answer.headers.get("Cache-Control", ""), answer.headers.get_list("Age")
         if answer.status == _NOT_MODIFIED and held.keys is not None and held.etag is not None:
             old = held.keys
@@ -171,7 +172,7 @@ class HTTPKeyStore:
             if new.number > self._held.number:
                 self._held = new
 
-    async def _fetch(self, etag: str | None) -> _Answer:
+    async def _fetch(self, etag: str | None) -> Answer:
         """Return what one GET gives. The deadline is total: slow headers, endless 1xx, trailers, TLS records."""
         conditional = {} if etag is None else {"If-None-Match": etag}
         async with (
@@ -180,14 +181,14 @@ class HTTPKeyStore:
             client.stream("GET", self._url, headers=conditional) as response,
         ):
             body = await self._body(response) if response.status_code == _OK else b""
-            return _Answer(response.status_code, response.headers, body)
+            return Answer(response.status_code, response.headers, body)
 
     def _client(self) -> httpx2.AsyncClient:
         context = self._tls()
         proxy = self._proxy
         return httpx2.AsyncClient(
             verify=context,
-            proxy=None if proxy is None else _proxy(proxy, context),
+            proxy=None if proxy is None else client_proxy(proxy, context),
             headers=self._headers,
             timeout=None,  # The deadline around the whole is tighter.
             trust_env=False,
@@ -200,7 +201,7 @@ class HTTPKeyStore:
             return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # Trusts nobody, and is not needed.
         if self._ssl_context is None:
             return system_tls_context()
-        if not _verifies(self._ssl_context):
+        if not verifies(self._ssl_context):
             raise KeyStoreError("ssl_context has been changed and no longer verifies certificates and host names")
         return self._ssl_context
 
@@ -222,60 +223,6 @@ def system_tls_context() -> ssl.SSLContext:
     return httpx2.create_ssl_context(trust_env=False)
 
 
-class _Loop(asyncio.SelectorEventLoop):
-    """An event loop for one request, which ends with it. Measured on httpx2 2.16, hence both methods."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._opened: list[asyncio.BaseTransport] = []
-
-    async def getaddrinfo(
-        self,
-        host: bytes | str | None,
-        port: bytes | str | int | None,
-        *,
-        family: int = 0,
-        type: int = 0,  # noqa: A002 - the loop's own name for it
-        proto: int = 0,
-        flags: int = 0,
-    ) -> list[Any]:
-        """Look up in place: there is nothing else for this loop to do, and an executor would be waited for."""
-        return socket.getaddrinfo(host, port, family, type, proto, flags)
-
-    async def create_connection(self, *args: Any, **options: Any) -> Any:
-        """Connect, and remember to close: the client forgets a connection that is cancelled in its TLS handshake."""
-        transport, protocol = await super().create_connection(*args, **options)
-        self._opened.append(transport)
-        return transport, protocol
-
-    async def run(self, fetch: Callable[[], Awaitable[_Answer]]) -> _Answer:
-        try:
-            return await fetch()
-        finally:
-            for transport in self._opened:
-                transport.abort()  # type: ignore[attr-defined]
-            await asyncio.sleep(0)
-
-
-def _run(fetch: Callable[[], Awaitable[_Answer]]) -> _Answer:
-    loop = _Loop()
-    with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        # An empty context: where threads inherit theirs, the caller may run on another event loop library.
-        return runner.run(loop.run(fetch), context=contextvars.Context())
-
-
-def _verifies(context: object) -> bool:
-    return isinstance(context, ssl.SSLContext) and context.verify_mode == ssl.CERT_REQUIRED and context.check_hostname
-
-
-def _proxy(url: str, context: ssl.SSLContext) -> httpx2.Proxy:
+def client_proxy(url: str, context: ssl.SSLContext) -> httpx2.Proxy:
+    """Return the client's setting for a proxy; the context holds for an https one."""
     return httpx2.Proxy(url, ssl_context=context if url.lower().startswith("https:") else None)
-
-
-def _kind(error: BaseException) -> str:
-    """Return the class of the error and of what was at the bottom of it."""
-    bottom = error
-    while (cause := bottom.__cause__ or bottom.__context__) is not None:
-        bottom = cause
-    names = dict.fromkeys((type(error).__name__, type(bottom).__name__))
-    return ": ".join(names)

@@ -47,7 +47,7 @@ OPTIONS = ("--key", "k-1.key", "--kid", "k-1", "--sub", GATEWAYS[0])
 
 def test_an_app_that_is_right_passes_and_the_reports_are_written(d1verify: Shell, right: str, tmp_path: Path) -> None:
     (tmp_path / "body.json").write_text('{"operation": "UPDATE"}')
-    files = ("--junit", "junit.xml", "--json-file", "report.json", "--body", "body.json")
+    files = ("--junit", "junit.xml", "--json", "report.json", "--body", "body.json")
     shown = d1verify("contract", right, *OPTIONS, *files, "--header", "X-Correlation-Id: 7")
     assert shown.code == 0, shown.out
     assert " 0 failed" in shown.out
@@ -66,7 +66,7 @@ def test_an_app_that_is_wrong_fails_and_hears_what_it_would_cost(d1verify: Shell
 
 
 def test_one_case_can_be_chosen_and_shown_as_json(d1verify: Shell, right: str) -> None:
-    shown = d1verify("contract", right, *OPTIONS, "--only", "alg-none", "--json")
+    shown = d1verify("contract", right, *OPTIONS, "--only", "alg-none", "--json", "-")
     assert shown.code == 0
     assert [one["case_id"] for one in shown.json["results"]] == ["alg-none"]
 

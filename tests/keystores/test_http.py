@@ -24,9 +24,9 @@ import sniffio
 import trio
 
 from d1verify import ConfigurationError, HTTPKeyStore, KeyCache, KeySet, KeyStoreError, __version__
-from d1verify.keystores import http
 from d1verify.keystores._caching import entity_tag, lifetime
 from d1verify.keystores._fetching import Errands
+from d1verify.keystores._running import run_to_its_end
 
 from ..faults.callers import wait_until
 from ..faults.certificates import authority, mutual_context, server_contexts, trusting_context
@@ -581,7 +581,7 @@ def test_loads_on_a_thread_that_runs_an_event_loop(server: RawServer, run: Calla
 def test_loads_where_threads_inherit_the_context_of_a_trio_run(server: RawServer) -> None:
     def load() -> Any:
         sniffio.current_async_library_cvar.set("trio")
-        return http._run(lambda: HTTPKeyStore(server.url)._fetch(None))
+        return run_to_its_end(lambda: HTTPKeyStore(server.url)._fetch(None))
 
     assert contextvars.copy_context().run(load).status == 200
 
