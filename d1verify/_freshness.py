@@ -47,6 +47,7 @@ class State:
         keys: the newest set that was applied, or None.
         by_kid: its keys, for the fast path.
         loaded_at: when the load that gave it started.
+        took: how many seconds that load took.
         refresh_at: from when on it is worth a background load.
         applied: the number of the load that gave it.
         revoked: the newest set is a confirmed empty one.
@@ -63,6 +64,7 @@ class State:
     keys: KeySet | None = None
     by_kid: Mapping[str, PublicKey] = field(default_factory=lambda: MappingProxyType({}))
     loaded_at: float = -math.inf
+    took: float = 0.0
     refresh_at: float = -math.inf
     applied: int = 0
     revoked: bool = False
@@ -229,9 +231,13 @@ def next_attempt_at(state: State, timing: Timing, now: float, *, miss: bool) -> 
 
 
 def withdrawal_bound(state: State, timing: Timing, now: float) -> float | None:
-    """Return within how many seconds a withdrawn key is refused, as things stand; None without keys."""
+    """Return within how many seconds a withdrawn key is refused, as things stand; None without keys.
+
+    The short bound holds while the source answers, and within what a request waits for it.
+    """
     if state.keys is None or not is_usable(state, now):
         return None
-    if phase_of(state, now) is Phase.STALE or state.failures:
+    slow = state.took > timing.max_wait
+    if slow or state.failures or phase_of(state, now) is Phase.STALE:
         return state.keys.max_age + state.keys.max_stale
     return state.keys.max_age + timing.max_wait

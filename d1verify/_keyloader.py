@@ -117,18 +117,26 @@ class KeyLoader:
         self._tell()
         return pending, pending.attempt.abandon_at - now
 
-    def begin_now(self) -> tuple[PendingLoad, float]:
-        """Return a load that starts after this call, and how long to wait; one in the air makes way for it."""
+    def begin_now(self, asked_at: int) -> tuple[PendingLoad, float]:
+        """Return a load to wait for, and how long, on the way to one with a number above `asked_at`.
+
+        A load that was in the air makes way for it, unless somebody else has asked for that
+        one just so: then that is waited for, and the next one serves all who came meanwhile.
+        """
+        started = None
         with self._lock:
             now = self._tick()
-            if self._pending is not None:
-                self._require_room(self.state.stuck + 1)
-                self._report(LoadOutcome.SUPERSEDED, now - self._pending.attempt.started_at)
-                self._become(_transitions.after_superseding(self.state))
-            started = self._begin(now)
+            pending = self._pending
+            if pending is None or not (pending.asked_for or pending.attempt.number > asked_at):
+                if pending is not None:
+                    self._require_room(self.state.stuck + 1)
+                    self._report(LoadOutcome.SUPERSEDED, now - pending.attempt.started_at)
+                    self._become(_transitions.after_superseding(self.state))
+                pending = started = self._begin(now)
+                started.asked_for = True
         self._launch(started)
         self._tell()
-        return started, started.attempt.abandon_at - now
+        return pending, pending.attempt.abandon_at - now
 
     def _begin(self, now: float, *, miss: bool = False) -> PendingLoad:
         """Take the slot for a new load; the lock is held. `_launch` it once the lock is free."""
@@ -205,15 +213,13 @@ class KeyLoader:
             state = _transitions.after_failure(before, number, self._timer(), str(result), _jitter())
             self._become(state)
             return LoadOutcome.FAILED if state.failures > before.failures else None
-        if number <= before.applied:
-            self._become(_transitions.after_set(before, number, started_at, result, 0.0))
-            return None
-        if not result:
+        if number > before.applied and not result:
             self._become(_transitions.after_empty(before, number, started_at, result))
             return LoadOutcome.REVOKED if self.state.revoked else LoadOutcome.EMPTY
         refresh_after = result.max_age * random.uniform(0.7, 0.9)  # noqa: S311 - spreads load, guards nothing
-        self._become(_transitions.after_set(before, number, started_at, result, refresh_after))
-        return LoadOutcome.LOADED
+        took = self._timer() - started_at
+        self._become(_transitions.after_set(before, number, started_at, result, refresh_after, took=took))
+        return LoadOutcome.LOADED if number > before.applied else None
 
     def _tick(self) -> float:
         """Return the time; the lock is held. A load that has taken too long is given up."""

@@ -23,6 +23,7 @@ class PendingLoad:
     def __init__(self, attempt: Attempt) -> None:
         self.attempt = attempt
         self.looked_at = attempt.started_at
+        self.asked_for = False
         self._ended = False
         self._callbacks: set[Callable[[], object]] = set()
         self._lock = threading.Lock()

@@ -6,6 +6,7 @@ Never a token, a claim or a key; a key id only escaped and shortened.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from ._freshness import State
@@ -27,7 +28,8 @@ class Line(NamedTuple):
     args: tuple[object, ...]
 
     def write(self) -> None:
-        log.log(self.level, self.message, *self.args)
+        with suppress(Exception):  # A log handler's trouble is not the caller's.
+            log.log(self.level, self.message, *self.args)
 
 
 def shown(text: str) -> str:
@@ -41,13 +43,10 @@ def log_refusal(error: TokenError | KeyStoreError) -> None:
     Anybody can cause what is refused before the signature holds, so that is for DEBUG;
     what D1 signed and we refuse is a WARNING.
     """
-    if isinstance(error, KeyStoreError):
-        log.debug("refused a call: %s", error.reason.value)
-        return
-    level = logging.WARNING if error.signed else logging.DEBUG
+    signed, kid = (False, None) if isinstance(error, KeyStoreError) else (error.signed, error.kid)
+    level = logging.WARNING if signed else logging.DEBUG
     if log.isEnabledFor(level):
-        kid = "-" if error.kid is None else shown(error.kid)
-        log.log(level, "refused a call: %s (kid %s)", error.reason.value, kid)
+        Line(level, "refused a call: %s (kid %s)", (error.reason.value, "-" if kid is None else shown(kid))).write()
 
 
 class KeyLog:

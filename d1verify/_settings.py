@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ._checks import checked_seconds
+from ._log import shown
 from .errors import ConfigurationError
 from .keys import KeyStore, is_key_id
 from .keystores.env import EnvKeyStore
@@ -28,6 +29,10 @@ _FOR_JWKS_ONLY = (
     "D1VERIFY_JWKS_PROXY",
 )
 
+VARIABLES = frozenset(
+    {*_SOURCES, *_FOR_JWKS_ONLY, "D1VERIFY_AUDIENCE", "D1VERIFY_SUBJECT", "D1VERIFY_KID", "D1VERIFY_LEEWAY"}
+)
+
 
 def verifier_arguments(environ: Mapping[str, str], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a `D1Verifier` that the variables and `overrides` make up.
@@ -35,6 +40,9 @@ def verifier_arguments(environ: Mapping[str, str], overrides: Mapping[str, Any])
     Raises:
         ConfigurationError: a variable is missing, contradictory or out of range; the message names it.
     """
+    unknown = sorted(name for name in environ if name.startswith("D1VERIFY_") and name not in VARIABLES)
+    if unknown:
+        raise ConfigurationError(f"{shown(unknown[0])} is not a variable of this library; is it misspelt?")
     arguments = dict(overrides)
     if "store" not in arguments:
         arguments["store"] = key_store_from(environ)

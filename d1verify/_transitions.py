@@ -39,7 +39,9 @@ def after_start(state: State, timing: Timing, now: float, *, miss: bool) -> tupl
     return replace(state, attempt=attempt, started=attempt.number, gate_from=gate_from), attempt
 
 
-def after_set(state: State, number: int, started_at: float, keys: KeySet, refresh_after: float) -> State:
+def after_set(
+    state: State, number: int, started_at: float, keys: KeySet, refresh_after: float, *, took: float
+) -> State:
     """Load `number` gave a set with keys. A late one is applied only if nothing newer was."""
     state = _landed(state, number)
     if number <= state.applied:
@@ -50,6 +52,7 @@ def after_set(state: State, number: int, started_at: float, keys: KeySet, refres
         keys=keys,
         by_kid=keys.keys,
         loaded_at=started_at,
+        took=took,
         refresh_at=started_at + refresh_after,
         applied=number,
         revoked=False,
@@ -70,7 +73,7 @@ def after_first_empty(state: State, looked_at: float) -> State:
         empty_seen_at=looked_at,
         refresh_at=min(state.refresh_at, looked_at + CONFIRMATION_DELAY),
         retry_at=looked_at + CONFIRMATION_DELAY,
-        error="the source holds no key at all; a second look will tell",
+        error="the source holds no key at all; a second look, a second later, will tell",
     )
 
 

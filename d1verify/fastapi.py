@@ -155,10 +155,10 @@ async def _takes_denial_response(websocket: WebSocket) -> bool:
     return pending and unanswered and "websocket.http.response" in (websocket.scope.get("extensions") or {})
 
 
-def _documented(description: str, *codes: str, header: str, shows: str) -> dict[str, Any]:
+def _documented(description: str, *codes: str, header: str, shows: str, required: bool = True) -> dict[str, Any]:
     schema = {
         "type": "object",
-        "required": ["error"],
+        "required": ["error"] if required else [],
         "properties": {"error": {"type": "string", "enum": list(codes)}, "error_description": {"type": "string"}},
     }
     return {
@@ -172,7 +172,11 @@ _CHALLENGE: Final = "The challenge (RFC 6750 §3)."
 
 RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     400: _documented(
-        "More than one set of credentials.", "invalid_request", header="WWW-Authenticate", shows=_CHALLENGE
+        "More than one set of credentials, or a body that cannot be parsed.",
+        "invalid_request",
+        header="WWW-Authenticate",
+        shows=_CHALLENGE,
+        required=False,  # FastAPI itself answers 400 to a body that it cannot decode, in its own form.
     ),
     401: _documented(
         "No bearer token, or one that is not accepted.",

@@ -15,7 +15,7 @@ from ._checks import checked_seconds
 from ._freshness import Answer, Timing
 from ._keyloader import KeyLoader, Plan
 from .errors import ConfigurationError, Reason, TokenError
-from .keys import KeySet, KeyStore, PublicKey
+from .keys import KeySet, KeyStore, PublicKey, SkippedKey
 from .observer import KeyLoad
 
 __all__ = ["Health", "KeyCache"]
@@ -31,6 +31,7 @@ class Health:
         age: how long ago the load that gave the set was started; None without a set.
         withdrawal_bound: within what time a key withdrawn now is refused at the latest; infinite
             for keys that never change, None while no key is usable.
+        skipped: what the source held besides, and why it gave no key.
         last_error: what went wrong last, if nothing has gone right since.
         next_attempt: seconds until keys may be loaded again; None if that is never by itself.
     """
@@ -39,6 +40,7 @@ class Health:
     kids: tuple[str, ...]
     age: float | None
     withdrawal_bound: float | None
+    skipped: tuple[SkippedKey, ...]
     last_error: str | None
     next_attempt: float | None
 
@@ -142,15 +144,21 @@ class KeyCache:
         Raises:
             KeyStoreError: that load gave no set; what was trusted before still is.
         """
-        pending, seconds = self._loader.begin_now()
-        pending.wait(seconds)
-        self._require_applied(pending.attempt.number)
+        asked_at = number = self._loader.state.started
+        while number <= asked_at:
+            pending, seconds = self._loader.begin_now(asked_at)
+            pending.wait(seconds)
+            number = pending.attempt.number
+        self._require_applied(number)
 
     async def arefresh(self) -> None:
         """Do what `refresh` does without blocking the event loop."""
-        pending, seconds = self._loader.begin_now()
-        await pending.async_wait(seconds)
-        self._require_applied(pending.attempt.number)
+        asked_at = number = self._loader.state.started
+        while number <= asked_at:
+            pending, seconds = self._loader.begin_now(asked_at)
+            await pending.async_wait(seconds)
+            number = pending.attempt.number
+        self._require_applied(number)
 
     def health(self) -> Health:
         """Return how the keys stand, without loading any."""
@@ -162,6 +170,7 @@ class KeyCache:
             kids=tuple(sorted(state.by_kid)) if _freshness.is_usable(state, now) else (),
             age=None if state.keys is None else now - state.loaded_at,
             withdrawal_bound=_freshness.withdrawal_bound(state, self._timing, now),
+            skipped=() if state.keys is None else state.keys.skipped,
             last_error=state.error,
             next_attempt=None if seconds == math.inf else max(0.0, seconds),
         )

@@ -87,7 +87,7 @@ class TokenVerifier:
         self._observer = observer
         self._keys = store if isinstance(store, KeyCache) else KeyCache(store)
         self._known_tokens: Memo[_KnownToken] | None = Memo(size) if size else None
-        self._known_headers: Memo[str] = Memo(HEADER_CACHE_SIZE)
+        self._known_headers: dict[bytes, str] = {}
         if observer is not None:
             self._keys.subscribe(observer.notify)
 
@@ -99,7 +99,7 @@ class TokenVerifier:
             KeyStoreError: the keys cannot be had, so no verdict is possible.
             TypeError: `token` is neither str nor bytes.
         """
-        if not isinstance(token, str | bytes):
+        if not isinstance(token, (str, bytes)):
             raise TypeError(f"a token is str or bytes, not {type(token).__name__}")
         started = 0.0 if self._observer is None else time.perf_counter()
         try:
@@ -114,7 +114,7 @@ class TokenVerifier:
 
     async def averify(self, token: str | bytes) -> D1Token:
         """Return what `verify` returns; never blocks the event loop (asyncio or trio)."""
-        if not isinstance(token, str | bytes):
+        if not isinstance(token, (str, bytes)):
             raise TypeError(f"a token is str or bytes, not {type(token).__name__}")
         started = 0.0 if self._observer is None else time.perf_counter()
         try:
@@ -184,7 +184,7 @@ class TokenVerifier:
         except TokenError as error:
             raise TokenError(error.reason, kid=unverified.kid) from None
         if unverified.new_header is not None:
-            self._known_headers.put(unverified.new_header, unverified.kid)
+            self._learn(unverified.new_header, unverified.kid)
         # (5) payload JSON, (6) claims
         verified, window = self._judge(unverified)
         if self._known_tokens is not None:
@@ -202,6 +202,12 @@ class TokenVerifier:
         except TokenError as error:
             raise TokenError(error.reason, kid=opened.kid, signed=True) from None
         return tokens.seal(opened.kid, payload, members), window
+
+    def _learn(self, header: bytes, kid: str) -> None:
+        """Remember an encoded header that D1 has signed, so that its like need not be parsed again."""
+        if len(self._known_headers) >= HEADER_CACHE_SIZE:
+            self._known_headers.clear()
+        self._known_headers[header] = kid
 
     @staticmethod
     def _remember(memo: Memo[_KnownToken], raw: bytes, known: _KnownToken) -> None:

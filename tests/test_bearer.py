@@ -199,3 +199,20 @@ def test_other_errors_are_no_answer(error: Any) -> None:
 def test_a_refusal_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         refusal(TokenError(Reason.EXPIRED)).status = 200  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        pytest.param("Basic dTpw, Bearer a.b.c", "invalid_request", id="Basic and Bearer, joined"),
+        pytest.param("Digest a=b,c=d,bEARER a.b.c", "invalid_request", id="Digest and Bearer, joined"),
+        pytest.param("Digest username=a, realm=b", "missing_token", id="Digest alone has commas of its own"),
+        pytest.param("Digest a, bearer", "missing_token", id="no Bearer value"),
+        pytest.param(f"Bearer {'a' * 4500}, Bearer {'b' * 4500}", "invalid_request", id="two long tokens, joined"),
+        pytest.param(f"Bearer {'a,' * 10_000}", "malformed_token", id="too long to be looked at"),
+        pytest.param(f"Basic {'a,' * 10_000}bearer x", "missing_token", id="another scheme, too long to be looked at"),
+    ],
+)
+def test_two_values_joined_by_a_comma_are_two_sets_of_credentials(value: str, reason: str) -> None:
+    assert refused(lambda: token_from_header(value)) == reason
+    assert refused(lambda: token_from_header(value.encode())) == reason

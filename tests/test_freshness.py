@@ -220,34 +220,34 @@ def test_nobody_waits_beyond_load_timeout_where_max_wait_is_longer() -> None:
 
 def test_a_set_is_as_old_as_the_load_that_gave_it() -> None:
     in_the_air, attempt = t.after_start(loaded(**FAILED, retry_at=1.0, error="x"), TIMING, 1500.0, miss=False)
-    state = t.after_set(in_the_air, 2, attempt.started_at, key_set(KEY, OTHER_KEY), 75.0)
+    state = t.after_set(in_the_air, 2, attempt.started_at, key_set(KEY, OTHER_KEY), 75.0, took=0.0)
     assert set(state.by_kid) == {KEY.kid, OTHER_KEY.kid}
     assert (state.loaded_at, state.refresh_at, state.applied, state.attempt) == (1500.0, 1575.0, 2, None)
     assert (state.failures, state.retry_at, state.error, state.empty_seen_at) == (0, -math.inf, None, None)
 
 
 def test_a_set_ends_a_revocation() -> None:
-    state = t.after_set(revoked(), 2, 1500.0, key_set(KEY), 75.0)
+    state = t.after_set(revoked(), 2, 1500.0, key_set(KEY), 75.0, took=0.0)
     assert not state.revoked
     assert f.phase_of(state, 1501.0) is Phase.FRESH
 
 
 def test_a_set_carries_the_same_key_object_over() -> None:
     again = KeySet({KEY.kid: type(KEY.public).from_pem(KEY.pem), OTHER_KEY.kid: OTHER_KEY.public})
-    state = t.after_set(loaded(), 2, 1500.0, again, 75.0)
+    state = t.after_set(loaded(), 2, 1500.0, again, 75.0, took=0.0)
     assert state.by_kid[KEY.kid] is KEY.public
 
 
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_set_that_comes_after_a_newer_one_is_dropped_and_its_thread_counted_out(number: int) -> None:
     state = loaded(applied=2, stuck=1)
-    assert t.after_set(state, number, 0.0, key_set(OTHER_KEY), 75.0) == replace(state, stuck=0)
+    assert t.after_set(state, number, 0.0, key_set(OTHER_KEY), 75.0, took=0.0) == replace(state, stuck=0)
     assert t.after_empty(state, number, 0.0, KeySet({})) == replace(state, stuck=0)
 
 
 def test_a_late_set_that_nothing_newer_outran_is_applied() -> None:
     given_up = t.after_abandonment(loaded(attempt=Attempt(2, 1500.0, 1502.0, 1510.0)), young(0.0), 1.0)
-    state = t.after_set(given_up, 2, 1500.0, key_set(OTHER_KEY), 75.0)
+    state = t.after_set(given_up, 2, 1500.0, key_set(OTHER_KEY), 75.0, took=0.0)
     assert set(state.by_kid) == {OTHER_KEY.kid}
     assert (state.stuck, state.failures) == (0, 0)
 
@@ -278,7 +278,7 @@ def test_an_empty_answer_that_comes_late_confirms_one_that_came_before_it() -> N
 
 def test_keys_between_two_empty_answers_start_the_count_anew() -> None:
     state = t.after_empty(loaded(), 2, 1500.0, KeySet({}))
-    state = t.after_set(state, 3, 1502.0, key_set(KEY), 75.0)
+    state = t.after_set(state, 3, 1502.0, key_set(KEY), 75.0, took=0.0)
     assert not t.after_empty(state, 4, 1504.0, KeySet({})).revoked
 
 
@@ -322,7 +322,7 @@ def test_a_superseded_load_is_no_failure() -> None:
 
 
 def test_the_count_of_stuck_threads_never_falls_below_zero() -> None:
-    assert t.after_set(loaded(), 9, 1500.0, key_set(KEY), 75.0).stuck == 0
+    assert t.after_set(loaded(), 9, 1500.0, key_set(KEY), 75.0, took=0.0).stuck == 0
 
 
 def test_a_forked_child_keeps_the_keys_and_nothing_of_the_loads() -> None:
@@ -342,7 +342,7 @@ def test_the_first_load_after_a_fork_without_keys_is_a_first_load_again() -> Non
 def test_a_load_of_a_child_is_newer_than_what_its_parent_applied() -> None:
     child = t.after_fork(loaded(applied=4, started=7))
     state, attempt = t.after_start(child, TIMING, 1500.0, miss=False)
-    assert t.after_set(state, attempt.number, 1500.0, key_set(OTHER_KEY), 75.0).applied == 5
+    assert t.after_set(state, attempt.number, 1500.0, key_set(OTHER_KEY), 75.0, took=0.0).applied == 5
 
 
 # what callers and operators are told

@@ -335,7 +335,7 @@ def test_at_most_four_loads_never_come_back(loaded: HandLoads) -> None:
 
 def test_one_empty_answer_withdraws_nothing(loaded: HandLoads) -> None:
     loaded.arrives(EMPTY)
-    with pytest.raises(KeyStoreError, match="a second look will tell"):
+    with pytest.raises(KeyStoreError, match="a second look"):
         loaded.cache.refresh()
     assert loaded.ask(K) is KEY.public
 
@@ -388,7 +388,7 @@ def test_nobody_waits_for_a_second_look_but_a_due_set(
     monkeypatch.setattr(_loading, "pause", lambda _seconds: pytest.fail("paused"))
     loaded.arrives(EMPTY)
     loaded.clock.advance(age)
-    with pytest.raises(KeyStoreError, match="second look will tell"):
+    with pytest.raises(KeyStoreError, match="second look"):
         loaded.cache.refresh()
 
 
@@ -436,14 +436,15 @@ def test_an_emptied_source_that_answers_slowly_does_not_say_yes_past_max_age(
 
 
 def test_an_empty_answer_that_a_newer_set_outran_is_no_first_look(loaded: HandLoads) -> None:
-    loaded.cache._loader.begin_now()  # It sees the source empty, and comes late.
+    loaded.clock.advance(95)
+    loaded.ask(K)  # Its load sees the source empty, and comes late.
     loaded.arrives(key_set(KEY))
     loaded.cache.refresh()
     loaded.clock.advance(150)
     loaded.finish(EMPTY)
     loaded.clock.advance(1)
     loaded.nothing_arrives()
-    loaded.cache._loader.begin_now()
+    loaded.cache._loader.begin_now(loaded.cache._loader.state.started)
     loaded.clock.advance(3)
     loaded.finish(EMPTY)
     assert loaded.cache.health().state != "revoked"
@@ -555,10 +556,39 @@ def test_a_refresh_that_fails_leaves_what_was_trusted(loaded: HandLoads) -> None
 def test_refreshes_on_top_of_each_other_never_leave_the_cache_without_a_load(loaded: HandLoads) -> None:
     for _impatient in range(5):
         try:
-            loaded.cache._loader.begin_now()
+            loaded.cache._loader.begin_now(loaded.cache._loader.state.started)
         except KeyStoreError:
             break
     assert loaded.cache._loader.state.attempt is not None
+
+
+def test_refreshes_at_once_share_the_load_that_follows_the_one_in_the_air(loaded: HandLoads) -> None:
+    loader = loaded.cache._loader
+    asked_at = loader.state.started
+    first, _seconds = loader.begin_now(asked_at)
+    waited_for = [loader.begin_now(asked_at + 1)[0] for _late in range(12)]
+    assert set(waited_for) == {first}  # It had started before they came, so it is not theirs yet.
+    loaded.finish(key_set(KEY))
+    theirs = {loader.begin_now(asked_at + 1)[0] for _late in range(12)}
+    assert [load.attempt.number for load in theirs] == [asked_at + 2]
+    assert loader.state.stuck == 0
+
+
+def test_a_refresh_that_waited_for_another_ones_load_starts_its_own(loaded: HandLoads) -> None:
+    loaded.cache._loader.begin_now(loaded.cache._loader.state.started)
+    loaded.arrives(key_set(OTHER_KEY))
+    loaded.cache.refresh()
+    assert loaded.started == 2
+    assert loaded.cache.health().kids == (OTHER_KEY.kid,)
+
+
+def test_a_source_slower_than_anybody_waits_has_the_long_bound(hand: HandLoads) -> None:
+    hand.arrives(key_set(KEY), after=3.0)
+    hand.cache.warm_up()
+    assert hand.cache.health().withdrawal_bound == 1100
+    hand.arrives(key_set(KEY), after=1.0)
+    hand.cache.refresh()
+    assert hand.cache.health().withdrawal_bound == 102
 
 
 # what callers and operators are told

@@ -68,7 +68,8 @@ def test_tells_of_a_load_given_up_once_and_of_its_late_result_if_it_counts(hand:
 
 def test_tells_nothing_of_late_results_that_no_longer_matter(hand: HandLoads, told: Told) -> None:
     for _superseded in range(3):
-        hand.cache._loader.begin_now()
+        pending, _seconds = hand.cache._loader.begin_now(hand.cache._loader.state.started)
+        pending.asked_for = False  # as a load that nobody has asked for by name
     hand.finish(key_set(KEY), -1)
     for answer in (key_set(OTHER_KEY), DOWN):
         hand.finish(answer)

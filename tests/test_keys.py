@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from d1verify import ConfigurationError, KeySet, KeyStoreError, PublicKey, TokenError
-from d1verify.keys import SkippedKey, collect_keys, is_key_id, parse_key
+from d1verify.keys import SkippedKey, _der, collect_keys, is_key_id, parse_key
 
 from .support import KEY, OTHER_KEY, SigningKey, b64, raw_signature
 
@@ -233,3 +236,15 @@ def test_three_different_keys_under_one_kid_are_all_refused() -> None:
     keys, skipped = collect_keys([("1", "k", KEY.pem), ("2", "k", OTHER_KEY.pem), ("3", "k", third.pem)])
     assert keys == {}
     assert skipped == [SkippedKey("k", "two different keys have this key id")]
+
+
+@given(st.binary(min_size=64, max_size=64))
+@example(bytes(64))
+@example(b"\x7f" + bytes(31) + b"\x80" + bytes(31))
+@example(b"\x80" + bytes(31) + b"\x7f" + bytes(31))
+@example(b"\x00\x80" + bytes(30) + b"\xff" * 32)
+@example(b"\xff" * 64)
+@settings(max_examples=300, deadline=None, database=None)
+def test_a_signature_in_der_is_what_the_library_makes_of_it(signature: bytes) -> None:
+    r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
+    assert _der(signature) == encode_dss_signature(r, s)

@@ -68,7 +68,7 @@ def test_names_the_kid_of_a_token_whose_signature_is_bad(log: pytest.LogCaptureF
 
 def test_writes_key_trouble_of_a_call_at_debug(log: pytest.LogCaptureFixture) -> None:
     log_refusal(KeyStoreError("details are logged where the state changes"))
-    assert refusals(log) == [("DEBUG", "refused a call: keys_unavailable")]
+    assert refusals(log) == [("DEBUG", "refused a call: keys_unavailable (kid -)")]
 
 
 def test_writes_nothing_of_a_kid_when_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
@@ -171,3 +171,16 @@ def test_a_withdrawal_of_all_is_an_error_and_what_follows_adds_nothing() -> None
         )
     ]
     assert levels == [logging.WARNING, None, logging.ERROR, None, None, None, None]
+
+
+def test_a_log_handler_that_fails_is_not_the_callers_trouble(log: pytest.LogCaptureFixture) -> None:
+    def fail(_record: logging.LogRecord) -> bool:
+        raise RuntimeError("the disk is full")
+
+    logger = logging.getLogger("d1verify")
+    logger.addFilter(fail)
+    try:
+        log_refusal(TokenError(Reason.MALFORMED_TOKEN))
+    finally:
+        logger.removeFilter(fail)
+    assert refusals(log) == []

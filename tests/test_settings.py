@@ -242,3 +242,8 @@ def test_an_override_that_does_not_exist_is_refused() -> None:
 def test_an_override_is_judged_like_an_argument() -> None:
     with pytest.raises(ConfigurationError, match="leeway"):
         D1Verifier.from_env(environ(), leeway=301)
+
+
+def test_refuses_a_variable_of_ours_that_does_not_exist() -> None:
+    with pytest.raises(ConfigurationError, match="D1VERIFY_LEEWAYS is not a variable"):
+        D1Verifier.from_env({**environ(), "D1VERIFY_LEEWAYS": "5"})

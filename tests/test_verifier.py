@@ -25,8 +25,22 @@ from d1verify import (
     verifier as verifier_module,
 )
 from d1verify.observer import KeyLoad, Verification
+from d1verify.verifier import HEADER_CACHE_SIZE
 
-from .support import KEY, NOW, OTHER_KEY, SUBJECT, Clock, ScriptedStore, b64, key_set, make_verifier, refused
+from .support import (
+    KEY,
+    NOW,
+    OTHER_KEY,
+    SUBJECT,
+    Clock,
+    ScriptedStore,
+    SigningKey,
+    b64,
+    d1_claims,
+    key_set,
+    make_verifier,
+    refused,
+)
 
 PROPERTY = settings(max_examples=200, deadline=None, database=None)
 
@@ -351,3 +365,12 @@ def test_static_keys_never_ask_again() -> None:
     health = verifier.health()
     assert (health.state, health.withdrawal_bound) == ("immutable", math.inf)
     assert refused(lambda: verifier.verify(OTHER_KEY.mint())) == Reason.UNKNOWN_KEY
+
+
+def test_remembers_a_bounded_number_of_headers() -> None:
+    keys = [SigningKey(f"rotated-{n}") for n in range(3)]
+    verifier = make_verifier(StaticKeyStore({key.kid: key.pem for key in keys}))
+    headers = [keys[n % 3].header(n=n) for n in range(2 * HEADER_CACHE_SIZE)]
+    for n, header in enumerate(headers):
+        assert verifier.verify(keys[n % 3].sign(header, d1_claims())).kid == keys[n % 3].kid
+        assert len(verifier._known_headers) <= HEADER_CACHE_SIZE

@@ -12,8 +12,9 @@ import typer
 from ..errors import ConfigurationError
 from ..policy import ANY_SUBJECT
 from ..verifier import D1Verifier
-from .contract import Reports, Signer, Target, check_contract
+from .contract import Reports, Signer, Target, TokenTarget, check_contract
 from .demo import run_demo
+from .demo_oauth import run_oauth_demo
 from .explain import show_verdict
 from .keys import show_keys
 from .material import generate, print_jwks
@@ -25,7 +26,6 @@ __all__ = ["app", "run"]
 
 app = typer.Typer(
     name="d1verify",
-    help="Authentication of the calls that Thales D1 makes to merchants' back ends.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -63,9 +63,12 @@ def demo(
     serve: Annotated[
         bool, typer.Option("--serve", help="Keep the guarded server running and print a curl line for it.")
     ] = False,
+    oauth: Annotated[
+        bool, typer.Option("--oauth", help="With access tokens: D1 buys one from the server and calls with it.")
+    ] = False,
 ) -> None:
     """Start a guarded server on this machine, call it as D1 would and as D1 never would, and show what it answers."""
-    raise typer.Exit(run_demo(serve=serve))
+    raise typer.Exit(run_oauth_demo(serve=serve) if oauth else run_demo(serve=serve))
 
 
 @app.command()
@@ -136,6 +139,8 @@ def verify(
     overrides: dict[str, Any] = {}
     if source is not None:
         overrides["store"] = store_from(source, kid=kid)
+    elif kid is not None:
+        raise ConfigurationError("--kid goes with --keys; beside the variables it is D1VERIFY_KID")
     if aud is not None:
         overrides["audience"] = aud
     if sub is not None:
@@ -161,8 +166,18 @@ def contract(
         Path | None, typer.Option("--json", help="Write JSON to this file; - for standard output.")
     ] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only the case with this id.")] = None,
+    token_url: Annotated[
+        str | None, typer.Option("--token-url", help="Where D1 buys access tokens, if the URL is guarded by those.")
+    ] = None,
+    client_id: Annotated[str | None, typer.Option("--client-id", help="D1's client id at the token URL.")] = None,
+    client_secret_file: Annotated[
+        Path | None, typer.Option("--client-secret-file", help="A file with the secret that goes with it.")
+    ] = None,
 ) -> None:
     """Send every call of the contract to a running app, in whatever language it is written.
+
+    With --token-url: buys an access token there, sends every request of the token endpoint's
+    own contract to it, and calls the guarded URL with the access token and with what is none.
 
     Shows which answers were not the expected ones, and what each would let an attacker do.
     Exit codes: 0 all as expected, 1 some not, 2 usage, 3 unreachable.
@@ -170,4 +185,5 @@ def contract(
     target = Target(url=url, method=method, body=body, headers=header or ())
     signer = Signer(key=key, kid=kid, audience=aud, subject=sub, leeway=leeway)
     reports = Reports(junit=junit, json=json_file)
-    raise typer.Exit(check_contract(target, signer, reports, only or ()))
+    tokens = TokenTarget.of(token_url, client_id=client_id, secret_file=client_secret_file)
+    raise typer.Exit(check_contract(target, signer, reports, only or (), tokens))

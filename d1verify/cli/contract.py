@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Self
 from urllib.parse import urlsplit
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ..errors import ConfigurationError
-from ..testing import Case, FakeD1, Report, Result, UnreachableError, URLSender, contract_cases, run_contract
+from ..testing import (
+    Case,
+    FakeD1,
+    Report,
+    Result,
+    UnreachableError,
+    URLSender,
+    access_token_cases,
+    contract_cases,
+    run_contract,
+    run_token_contract,
+    token_endpoint_cases,
+)
 from ..testing.report import Outcome
 from .output import ExitCode, stderr
 
-__all__ = ["Reports", "Signer", "Target", "check_contract"]
+__all__ = ["Reports", "Signer", "Target", "TokenTarget", "check_contract"]
+
+Run = Callable[..., Report]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +42,28 @@ class Target:
     method: str
     body: Path | None
     headers: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenTarget:
+    """The token endpoint to buy from first, and what D1 is called there if it has a secret."""
+
+    url: str
+    client_id: str | None
+    secret_file: Path | None
+
+    @classmethod
+    def of(cls, url: str | None, *, client_id: str | None, secret_file: Path | None) -> Self | None:
+        """Return the token endpoint, or None without a URL.
+
+        Raises:
+            ConfigurationError: there are a client id and a secret and no URL, or one without the other.
+        """
+        if (client_id is None) is not (secret_file is None):
+            raise ConfigurationError("--client-id and --client-secret-file come together")
+        if url is None and client_id is not None:
+            raise ConfigurationError("--client-id is for a --token-url")
+        return None if url is None else cls(url=url, client_id=client_id, secret_file=secret_file)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,20 +85,29 @@ class Reports:
     json: Path | None
 
 
-def check_contract(target: Target, signer: Signer, reports: Reports, only: Sequence[str]) -> ExitCode:
+def check_contract(
+    target: Target, signer: Signer, reports: Reports, only: Sequence[str], tokens: TokenTarget | None = None
+) -> ExitCode:
     """Send every case, show progress on stderr, print what failed and what that would let an attacker do.
 
     Raises:
         ConfigurationError: a file, a header or a case id cannot be used.
     """
     body = b"{}" if target.body is None else _read(target.body)
-    sender = URLSender(target.url, method=target.method, body=body, headers=_headers(target.headers))
-    fake_d1, cases = _fake_d1(signer, target.url), _chosen(only)
+    headers = _headers(target.headers)
+    sender = URLSender(target.url, method=target.method, body=body, headers=headers)
+    fake_d1 = _fake_d1(signer, target.url, tokens)
     try:
-        with sender:
-            report = _run(sender, fake_d1, cases)
+        with ExitStack() as senders:
+            senders.enter_context(sender)
+            if tokens is None:
+                report = _run(partial(run_contract, sender, fake_d1), _chosen(only, contract_cases()))
+            else:
+                cases = _chosen(only, (*token_endpoint_cases(), *access_token_cases()))
+                endpoint = senders.enter_context(URLSender(tokens.url, headers=headers))
+                report = _run(partial(run_token_contract, endpoint, fake_d1, guarded=sender), cases)
     except UnreachableError as error:
-        stderr().print(f"Error: {target.url} cannot be reached: {error}", markup=False, soft_wrap=True)
+        stderr().print(f"Error: {error.url} cannot be reached: {error}", markup=False, soft_wrap=True)
         return ExitCode.UNAVAILABLE
     as_json = reports.json == Path("-")
     for path, text in ((reports.junit, report.junit()), (None if as_json else reports.json, report.json())):
@@ -69,7 +117,7 @@ def check_contract(target: Target, signer: Signer, reports: Reports, only: Seque
     return ExitCode.OK if report.ok else ExitCode.REFUSED
 
 
-def _run(sender: URLSender, fake_d1: FakeD1, cases: Sequence[Case]) -> Report:
+def _run(run: Run, cases: Sequence[Case]) -> Report:
     columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[failed]} failed  {task.description}"))
     with Progress(*columns, console=stderr(), transient=True) as progress:
         task = progress.add_task("", total=len(cases), failed=0)
@@ -80,14 +128,16 @@ def _run(sender: URLSender, fake_d1: FakeD1, cases: Sequence[Case]) -> Report:
             failed += result.outcome is Outcome.FAILED
             progress.update(task, advance=1, failed=failed, description=result.case_id)
 
-        return run_contract(sender, fake_d1, cases=cases, on_result=show)
+        return run(cases=cases, on_result=show)
 
 
-def _fake_d1(signer: Signer, url: str) -> FakeD1:
+def _fake_d1(signer: Signer, url: str, tokens: TokenTarget | None) -> FakeD1:
     """Return the D1 that signs. Where the URL's path names the subject, it serves as the template of that path."""
     segments = urlsplit(url).path.split("/")
     path = "/".join("{merchantGatewayId}" if segment == signer.subject else segment for segment in segments)
     settings = {"audience": signer.audience, "subject": signer.subject, "leeway": signer.leeway}
+    if tokens is not None and tokens.secret_file is not None:
+        settings |= {"client_id": tokens.client_id, "client_secret": _secret_in(tokens.secret_file)}
     try:
         return FakeD1.from_pem(
             signer.key, kid=signer.kid, path=path if signer.subject in segments else None, **settings
@@ -96,12 +146,20 @@ def _fake_d1(signer: Signer, url: str) -> FakeD1:
         raise ConfigurationError(f"{signer.key} cannot be read") from None
 
 
-def _chosen(only: Sequence[str]) -> tuple[Case, ...]:
-    by_id = {case.id: case for case in contract_cases()}
+def _secret_in(path: Path) -> str:
+    """Return the secret in a file, without the line break that editors leave at its end."""
+    try:
+        return _read(path).decode("utf-8").rstrip("\r\n")
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path} holds no text") from None
+
+
+def _chosen(only: Sequence[str], cases: tuple[Case, ...]) -> tuple[Case, ...]:
+    by_id = {case.id: case for case in cases}
     unknown = [one for one in only if one not in by_id]
     if unknown:
         raise ConfigurationError(f"there is no case with the id {unknown[0]!a:.66}")
-    return tuple(by_id[one] for one in only) or contract_cases()
+    return tuple(by_id[one] for one in only) or cases
 
 
 def _headers(lines: Sequence[str]) -> list[tuple[bytes, bytes]]:

@@ -17,12 +17,11 @@ from rich.table import Column, Table
 from ..keystores.file import FileKeyStore
 from ..verifier import D1Verifier
 from .demo_calls import ACCEPTED, GATEWAYS, DemoKey, Headers, accepted_calls, bearer, refused_calls
-from .demo_server import NOTIFY_PATH, DemoServer
+from .demo_server import NOTIFY_PATH, DemoServer, guarded_app
 from .output import stdout
 
-__all__ = ["run_demo"]
+__all__ = ["Row", "path_of", "print_rows", "run_demo", "wait_until_interrupted"]
 
-_PATH: Final = NOTIFY_PATH.format(merchantGatewayId=GATEWAYS[0], merchantId="M_1", tokenId="T_1")
 _PAUSE: Final = 0.2
 # For files: a key id that was not found is looked for again after max_age / 5; a withdrawal holds within
 # max_age + max_wait; and taking every key away needs a second look, a second after the first.
@@ -31,6 +30,14 @@ _WITHDRAWAL_SECONDS: Final = 7.0
 _WITHDRAWAL_OF_ALL_SECONDS: Final = 10.0
 
 Send = Callable[[Headers], str]
+
+
+def path_of(merchant_gateway_id: str) -> str:
+    """Return the path of D1's notification for this merchant gateway."""
+    return NOTIFY_PATH.format(merchantGatewayId=merchant_gateway_id, merchantId="M_1", tokenId="T_1")
+
+
+_PATH: Final = path_of(GATEWAYS[0])
 
 
 class Row(NamedTuple):
@@ -50,12 +57,12 @@ def run_demo(*, serve: bool) -> int:
         verifier = D1Verifier(FileKeyStore(folder), audience="stg", subject=GATEWAYS)
         key = DemoKey("demo-key-1")
         key.publish(folder)
-        with DemoServer(verifier) as server:
+        with DemoServer(guarded_app(verifier)) as server:
             if serve:
                 return _serve(console, server.url, key, Path(name))
             with httpx2.Client(base_url=server.url, trust_env=False) as client:
                 rows = list(_rows(lambda headers: _send(client, headers), folder, key))
-    return _print(console, rows)
+    return print_rows(console, rows)
 
 
 def _rows(send: Send, folder: Path, key: DemoKey) -> Iterator[Row]:
@@ -105,6 +112,11 @@ def _serve(console: Console, url: str, key: DemoKey, folder: Path) -> int:
     console.out(f"curl -i -X POST -H 'Authorization: Bearer {token}' {url}{_PATH}\n")
     console.print("The contract, sent to it:\n")
     console.out(f"d1verify contract {url}{_PATH} --key {signing_key} --kid {key.kid} --sub {GATEWAYS[0]}")
+    return wait_until_interrupted()
+
+
+def wait_until_interrupted() -> int:
+    """Do nothing until somebody presses Ctrl-C; then return 0."""
     try:
         while True:
             time.sleep(3600)
@@ -112,7 +124,8 @@ def _serve(console: Console, url: str, key: DemoKey, folder: Path) -> int:
         return 0
 
 
-def _print(console: Console, rows: list[Row]) -> int:
+def print_rows(console: Console, rows: list[Row]) -> int:
+    """Print the table and how many rows came out as expected; return 0 if all did, else 1."""
     table = Table(*(Column(name, no_wrap=True) for name in Row._fields), box=box.MARKDOWN)
     for row in rows:
         table.add_row(*row, style=None if row.got == row.expected else "bold red")

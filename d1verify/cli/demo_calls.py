@@ -38,6 +38,11 @@ class DemoKey:
         self.kid = kid
         self._key = ECKey.generate_key("P-256", private=True)
 
+    @property
+    def pair(self) -> ECKey:
+        """The key pair itself, for what signs on its own."""
+        return self._key
+
     def publish(self, folder: Path) -> None:
         """Write the public key as `<kid>.pem`, in one step as a deployment should."""
         beside = folder / f".{self.kid}.pem"

@@ -13,13 +13,14 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from ..asgi import D1AuthMiddleware, d1_lifespan, get_token
 from ..bearer import refusal
 from ..errors import TokenError
 from ..verifier import D1Verifier
 
-__all__ = ["NOTIFY_PATH", "DemoServer"]
+__all__ = ["NOTIFY_PATH", "DemoServer", "guarded_app", "notify_update"]
 
 NOTIFY_PATH: Final = "/merchant-gateways/{merchantGatewayId}/merchants/{merchantId}/tokens/{tokenId}/notify-update"
 
@@ -48,8 +49,8 @@ def guarded_app(verifier: D1Verifier) -> Starlette:
 class DemoServer:
     """uvicorn on a free loopback port, on a thread, for the length of a `with` block."""
 
-    def __init__(self, verifier: D1Verifier) -> None:
-        config = uvicorn.Config(guarded_app(verifier), host="127.0.0.1", port=0, log_level="error")
+    def __init__(self, app: ASGIApp) -> None:
+        config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error")
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, name="d1verify-demo-server", daemon=True)
 

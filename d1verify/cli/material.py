@@ -70,7 +70,10 @@ def _json(jwk: Any) -> bytes:
 
 
 def _write_all(contents: dict[Path, bytes]) -> list[Path]:
-    """Create the files for the owner alone, all of them or none; an existing one is never touched."""
+    """Create the files for the owner alone, all of them or none; an existing one is never touched.
+
+    The public ones too: whoever hands them on to a server says who may read them there.
+    """
     written: list[Path] = []
     try:
         for path, content in contents.items():

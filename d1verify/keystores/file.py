@@ -51,7 +51,7 @@ class FileKeyStore:
             raise ConfigurationError("path must be the path of a file or folder")
         if kid is not None and not is_key_id(kid):
             raise ConfigurationError("kid must be 1 to 256 printable characters")
-        self._path = text
+        self._path = os.path.abspath(text)
         self._kid = kid
         self._reader = FileReader()
         self._good: dict[str, _Parsed] = {}
@@ -84,7 +84,8 @@ class FileKeyStore:
         if kept and not any(parsed.keys for parsed in good.values()):
             # Nothing was confirmed just now, so the set must not count as new.
             raise KeyStoreError(f"no key file can be read: {skipped[0].why}")
-        return _key_set([*good.values(), *kept.values()], skipped)
+        lasting = min((MAX_STALE - (now - parsed.seen_at) for parsed in kept.values()), default=MAX_STALE)
+        return _key_set([*good.values(), *kept.values()], skipped, lasting)
 
     def _read(self) -> Contents:
         if os.path.isdir(self._path):
@@ -128,8 +129,9 @@ class FileKeyStore:
         ]
 
 
-def _key_set(files: list[_Parsed], skipped: list[SkippedKey]) -> KeySet:
+def _key_set(files: list[_Parsed], skipped: list[SkippedKey], max_stale: float) -> KeySet:
+    """Return the keys of all files; `max_stale` is what is left to the oldest of the keys that were kept."""
     pairs = [(kid, kid, key) for parsed in files for kid, key in parsed.keys]
     keys, conflicts = collect_keys(pairs)
     of_files = [one for parsed in files for one in parsed.skipped]
-    return KeySet(keys, MAX_AGE, MAX_STALE, [*skipped, *of_files, *conflicts])
+    return KeySet(keys, MAX_AGE, max_stale, [*skipped, *of_files, *conflicts])

@@ -20,7 +20,7 @@ from .._fork import renew_in_child
 from .._version import __version__
 from ..errors import ConfigurationError, KeyStoreError
 from ..keys import KeySet
-from ._caching import entity_tag, lifetime
+from ._caching import SHORTEST, entity_tag, lifetime
 from ._fetching import Errands, checked_headers, checked_proxy, checked_url
 from ._running import kind_of, run_to_its_end, verifies
 
@@ -159,7 +159,8 @@ class HTTPKeyStore:
         except KeyStoreError as error:
             raise KeyStoreError(f"the JWKS endpoint's answer cannot be used: {error}") from None
         self._hold(_Held(number, entity_tag(answer.headers.get("ETag")), keys))
-        return keys
+        # Nobody can be let in by an empty set, so it is asked about again as soon as any set may be.
+        return keys if keys or keys.skipped else KeySet({}, SHORTEST, MAX_STALE)
 
     def _hold(self, new: _Held) -> None:
         """Remember a set to ask about with its tag; a late load never replaces what a newer one gave.

@@ -15,12 +15,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from .call import Call, Expect
+    from .call import Call, Expect, TokenExpect
     from .case import Case
-    from .cases import contract_cases
+    from .cases import access_token_cases, contract_cases, token_endpoint_cases
     from .fake_d1 import NOTIFY_UPDATE_PATH, REMOVE, FakeD1, LiveKeyStore
     from .report import Report, Result
-    from .runner import run_contract
+    from .runner import run_contract, run_token_contract
     from .senders import Answer, ASGISender, CannotSendError, Send, Sender, UnreachableError, URLSender, WSGISender
 
 __all__ = [
@@ -38,20 +38,24 @@ __all__ = [
     "Result",
     "Send",
     "Sender",
+    "TokenExpect",
     "URLSender",
     "UnreachableError",
     "WSGISender",
+    "access_token_cases",
     "contract_cases",
     "run_contract",
+    "run_token_contract",
+    "token_endpoint_cases",
 ]
 
 _MODULES: Final = {
-    "call": ("Call", "Expect"),
+    "call": ("Call", "Expect", "TokenExpect"),
     "case": ("Case",),
-    "cases": ("contract_cases",),
+    "cases": ("access_token_cases", "contract_cases", "token_endpoint_cases"),
     "fake_d1": ("NOTIFY_UPDATE_PATH", "REMOVE", "FakeD1", "LiveKeyStore"),
     "report": ("Report", "Result"),
-    "runner": ("run_contract",),
+    "runner": ("run_contract", "run_token_contract"),
     "senders": (
         "ASGISender",
         "Answer",

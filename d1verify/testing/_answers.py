@@ -6,9 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, TypeAlias
 
-from .call import Call, Expect
+from ._token_answers import token_faults
+from .call import Call, Expect, TokenExpect
 
-__all__ = ["Headers", "faults", "header_pairs"]
+__all__ = ["ECHO_WINDOW", "Headers", "faults", "header_pairs", "pieces_of"]
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
@@ -22,9 +23,13 @@ ECHO_WINDOW: Final = 16
 _ECHO_STRIDE: Final = 4
 # Filler such as AAAA… may stand in any answer.
 _TELLING_CHARACTERS: Final = 6
+# Header fields that an answer may well name: they hold no credentials.
+_NO_CREDENTIALS: Final = frozenset({b"host", b"content-type", b"content-encoding"})
 
 
-def faults(expect: Expect, status: int, headers: Headers, body: bytes | str, call: Call | None) -> list[str]:
+def faults(
+    expect: Expect | TokenExpect, status: int, headers: Headers, body: bytes | str, call: Call | None
+) -> list[str]:
     """Return in words of ours what is wrong with an answer; nothing that the app has said is in them.
 
     Args:
@@ -36,12 +41,20 @@ def faults(expect: Expect, status: int, headers: Headers, body: bytes | str, cal
     """
     pairs = header_pairs(headers)
     text = body.decode("latin-1") if isinstance(body, bytes) else body
+    if isinstance(expect, TokenExpect):
+        found = token_faults(expect, status, pairs, body, () if call is None else call.secrets)
+    else:
+        found = _guard_faults(expect, status, pairs, text)
+    if call is not None and _repeats(call, "\n".join([text, *(value for _, value in pairs)])):
+        found.append("the answer repeats a part of the credentials")
+    return found
+
+
+def _guard_faults(expect: Expect, status: int, pairs: list[tuple[str, str]], text: str) -> list[str]:
     challenges = [value for name, value in pairs if name == "www-authenticate"]
     found = list(_status_faults(expect, status, challenges, text))
     if not found and expect is not Expect.ACCEPTED:
         found += _challenge_faults(expect, status, challenges)
-    if call is not None and _repeats(call, "\n".join([text, *(value for _, value in pairs)])):
-        found.append("the answer repeats a part of the credentials")
     return found
 
 
@@ -89,21 +102,24 @@ def _repeats(call: Call, answer: str) -> bool:
 
 
 def _telling_pieces(call: Call) -> Iterator[str]:
-    """Return what nobody writes by chance: stretches of each part of each credential, and texts marked as secret.
+    yield from call.secrets
+    for name, value in call.raw_headers:
+        if name.lower() not in _NO_CREDENTIALS:
+            yield from pieces_of(value.decode("latin-1"))
+
+
+def pieces_of(credentials: str) -> Iterator[str]:
+    """Return what nobody writes by chance: stretches of each part of each credential.
 
     Of a token's first part only the whole counts, since all tokens begin alike; and of the
     rest overlapping stretches, so that an answer with a part cut out is noticed too.
     """
-    yield from call.secrets
-    for name, value in call.raw_headers:
-        if name.lower() == b"host":
-            continue
-        for word in re.split(r"[\s,]+", value.decode("latin-1")):
-            first, *rest = word.split(".")
-            if rest and len(first) > ECHO_WINDOW:
-                yield first
-            for part in rest or [first]:
-                yield from _stretches(part)
+    for word in re.split(r"[\s,]+", credentials):
+        first, *rest = word.split(".")
+        if rest and len(first) > ECHO_WINDOW:
+            yield first
+        for part in rest or [first]:
+            yield from _stretches(part)
 
 
 def _stretches(part: str) -> Iterator[str]:

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
-from ._sending import Answer
+from ._sending import Answer, content_of, target_of
 from .call import Call
 
 if TYPE_CHECKING:
@@ -94,15 +94,15 @@ class ASGISender:
 
         from ._asgi_exchange import Exchange
 
-        exchange = Exchange(call.kind, self._body)
+        body, headers = content_of(call, self._body, self._headers)
+        exchange = Exchange(call.kind, body)
         # What a server does with an exception: 500, unless the answer had begun.
         with suppress(Exception), anyio.fail_after(self._timeout):
-            await self._app(self._scope(call), exchange.receive, exchange.send)
+            await self._app(self._scope(call, headers), exchange.receive, exchange.send)
         return exchange.answer()
 
-    def _scope(self, call: Call) -> dict[str, Any]:
-        raw_path, _, query = (call.path or self._path).partition("?")
-        own = [(name.lower(), value) for name, value in call.raw_headers]
+    def _scope(self, call: Call, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
+        raw_path, _, query = target_of(call, self._path).partition("?")
         scope = {
             "type": call.kind,
             "asgi": {"version": "3.0", "spec_version": "2.5"},
@@ -112,7 +112,7 @@ class ASGISender:
             "raw_path": raw_path.encode("ascii"),
             "query_string": query.encode("ascii"),
             "root_path": "",
-            "headers": [(b"host", b"testserver"), *self._headers, *own],
+            "headers": [(b"host", b"testserver"), *((name.lower(), value) for name, value in headers)],
             "client": ("127.0.0.1", 50000),
             "server": ("testserver", 80),
             "state": dict(self._state),

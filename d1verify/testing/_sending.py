@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from ._answers import Headers, header_pairs
 from .call import Call
 
-__all__ = ["Answer", "CannotSendError", "Send", "Sender", "UnreachableError", "as_sender"]
+__all__ = ["Answer", "CannotSendError", "Send", "Sender", "UnreachableError", "as_sender", "content_of", "target_of"]
 
 
 class Answer(NamedTuple):
@@ -24,7 +24,13 @@ class CannotSendError(Exception):
 
 
 class UnreachableError(Exception):
-    """Nothing answers there."""
+    """Nothing answers there.
+
+    Attributes:
+        url: where, if a `URLSender` says so.
+    """
+
+    url: str | None = None
 
 
 class Sender(Protocol):
@@ -55,7 +61,7 @@ class _FunctionSender:
         self._function = function
 
     def send_call(self, call: Call) -> Answer:
-        if call.elsewhere:
+        if call.elsewhere or call.body is not None:
             raise CannotSendError("this sender always makes the same request; use one of the ready-made ones")
         return _as_answer(self._function(list(call.raw_headers)))
 
@@ -67,6 +73,22 @@ def as_sender(send: Send) -> Sender:
     if not callable(send):
         raise TypeError("send must be a function of the raw headers, or one of the ready-made senders")
     return _FunctionSender(send)
+
+
+def target_of(call: Call, path: str) -> str:
+    """Return the path with its query to call, where `path` is the sender's own."""
+    target = call.path or path
+    return f"{target}{'&' if '?' in target else '?'}{call.query}" if call.query else target
+
+
+def content_of(
+    call: Call, body: bytes, headers: Iterable[tuple[bytes, bytes]]
+) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Return the body and all header fields to send, where `body` and `headers` are the sender's own."""
+    if call.body is None:
+        return body, [*headers, *call.raw_headers]
+    own = [(name, value) for name, value in headers if name.lower() != b"content-type"]
+    return call.body, [*own, *call.raw_headers]
 
 
 def _as_answer(returned: Any) -> Answer:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
-from ._sending import Answer, CannotSendError, UnreachableError
+from ._sending import Answer, CannotSendError, UnreachableError, content_of, target_of
 from .call import Call
 
 if TYPE_CHECKING:
@@ -85,21 +85,23 @@ class URLSender:
         client = self._opened()
         try:
             url = httpx2.URL(self._url)
-            if call.path is not None:
-                url = url.copy_with(raw_path=call.path.encode("ascii"))
-                if url.raw_path != call.path.encode("ascii"):
+            target = target_of(call, url.raw_path.decode("ascii")).encode("ascii")
+            if target != url.raw_path:
+                url = url.copy_with(raw_path=target)
+                if url.raw_path != target:
                     raise CannotSendError("the HTTP client would tidy the path up")
             handshake = call.kind == "websocket"
             method = "GET" if handshake else call.method or self._method
-            headers = [*(_upgrade() if handshake else self._headers), *call.raw_headers]
-            content = None if handshake else self._body
-            with client.stream(method, url, headers=headers, content=content) as response:
-                body = b"" if response.status_code == httpx2.codes.SWITCHING_PROTOCOLS else response.read()
-                return Answer(response.status_code, response.headers.raw, body)
+            body, headers = content_of(call, self._body, _upgrade() if handshake else self._headers)
+            with client.stream(method, url, headers=headers, content=None if handshake else body) as response:
+                read = b"" if response.status_code == httpx2.codes.SWITCHING_PROTOCOLS else response.read()
+                return Answer(response.status_code, response.headers.raw, read)
         except (httpx2.LocalProtocolError, httpx2.InvalidURL):
             raise CannotSendError("the HTTP client will not send such a request") from None
         except httpx2.TransportError as error:
-            raise UnreachableError(f"no answer: {type(error).__name__}") from None
+            unreachable = UnreachableError(f"no answer: {type(error).__name__}")
+            unreachable.url = self._url
+            raise unreachable from None
 
     def _opened(self) -> httpx2.Client:
         import httpx2

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-from ._sending import Answer, CannotSendError
+from ._sending import Answer, CannotSendError, content_of, target_of
 from .call import Call
 
 __all__ = ["WSGISender"]
@@ -78,7 +78,8 @@ class WSGISender:
         return Answer(int(status.split(" ", 1)[0]), headers, bytes(written))
 
     def _environ(self, call: Call) -> WSGIEnvironment:
-        path, _, query = (call.path or self._path).partition("?")
+        path, _, query = target_of(call, self._path).partition("?")
+        body, headers = content_of(call, self._body, self._headers)
         environ: WSGIEnvironment = {
             "REQUEST_METHOD": call.method or self._method,
             "SCRIPT_NAME": "",
@@ -89,16 +90,16 @@ class WSGISender:
             "SERVER_PROTOCOL": "HTTP/1.1",
             "REMOTE_ADDR": "127.0.0.1",
             "HTTP_HOST": "testserver",
-            "CONTENT_LENGTH": str(len(self._body)),
+            "CONTENT_LENGTH": str(len(body)),
             "wsgi.version": (1, 0),
             "wsgi.url_scheme": "http",
-            "wsgi.input": io.BytesIO(self._body),
+            "wsgi.input": io.BytesIO(body),
             "wsgi.errors": sys.stderr,
             "wsgi.multithread": False,
             "wsgi.multiprocess": False,
             "wsgi.run_once": False,
         }
-        for name, value in (*self._headers, *call.raw_headers):
+        for name, value in headers:
             key = name.decode("ascii").upper().replace("-", "_")
             key = key if key in _BARE else f"HTTP_{key}"
             text = value.decode("latin-1")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, SupportsIndex, overload
 
-__all__ = ["Call", "CallHeaders", "Expect"]
+__all__ = ["Call", "CallHeaders", "Expect", "TokenExpect"]
 
 
 class Expect(StrEnum):
@@ -41,6 +41,27 @@ _STATUSES: Final = {
     Expect.REFUSED: frozenset({400, 401, 413, 414, 431}),
     Expect.HANDSHAKE_REFUSED: frozenset({401, 403}),
 }
+
+
+class TokenExpect(StrEnum):
+    """What a token endpoint has to answer (RFC 6749 §5). The value is how a report puts it.
+
+    Where several answers are named, the standard leaves the choice, or a server may refuse the
+    request before it reaches the app.
+    """
+
+    SOLD = "200 and an access token"
+    INVALID_REQUEST = "400 invalid_request"
+    INVALID_GRANT = "400 invalid_grant"
+    INVALID_CLIENT = "401 invalid_client"
+    UNSUPPORTED_GRANT_TYPE = "400 unsupported_grant_type"
+    CLIENT_REFUSED = "401 invalid_client, or 400 unsupported_grant_type without client_credentials"
+    SCOPE_NOT_GRANTED = "400 invalid_scope, or an access token without that scope"
+    REFUSED = "400 or 401 with an error code"
+    UNSTORED_REFUSAL = "400 with an error code and Cache-Control: no-store"
+    WRONG_METHOD = "400, 404 or 405"
+    WRONG_FORM = "400 or 415"
+    TOO_LONG = "400 or 413"
 
 
 class _Latin1(str):
@@ -97,21 +118,26 @@ class Call:
 
     Attributes:
         raw_headers: the header fields to send, in bytes; a name may come twice.
-        expect: what the app has to answer.
+        expect: what the app has to answer; a `TokenExpect` where it is the token endpoint.
         path: the path to call, with its query, or None for the one that the tests always call.
         elsewhere: the path, the method or the kind is the point of the call.
         method: the method to use, or None for the one that the tests always use.
         kind: an `http` request or a `websocket` handshake.
         secrets: further texts of the token that no answer may repeat.
+        body: the body to send, whose `Content-Type`, if it has one, is in `raw_headers`; or None for the
+            body and the type that the tests always send.
+        query: what to append to the path, whichever it is.
     """
 
     raw_headers: tuple[tuple[bytes, bytes], ...]
-    expect: Expect
+    expect: Expect | TokenExpect
     path: str | None = None
     elsewhere: bool = False
     method: str | None = None
     kind: Literal["http", "websocket"] = "http"
     secrets: tuple[str, ...] = ()
+    body: bytes | None = None
+    query: str = ""
 
     @property
     def headers(self) -> CallHeaders:

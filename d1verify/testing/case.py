@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ._answers import Headers, faults
-from .call import Call, Expect
+from .call import Call, Expect, TokenExpect
 from .fake_d1 import FakeD1
 
 __all__ = ["Case", "Need"]
@@ -22,6 +22,8 @@ class Need(StrEnum):
     PATH = "the kit must know the path: FakeD1(path='/…/{merchantGatewayId}/…')"
     OPEN_PATH = "the kit must know a path that is left open: FakeD1(open_path='/health')"
     WEBSOCKET = "the kit must know a WebSocket that wants a token: FakeD1(websocket_path='/…')"
+    CLIENT = "the kit must know D1's client id and secret: FakeD1(client_id=…, client_secret=…)"
+    ACCESS_TOKEN = "an access token must be bought first, as run_token_contract() does"  # noqa: S105 - a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +43,7 @@ class Case:
 
     id: str
     title: str
-    expect: Expect
+    expect: Expect | TokenExpect
     source: str
     build: Callable[[FakeD1], Call]
     risk: str = ""
@@ -60,6 +62,8 @@ class Case:
             Need.PATH: fake_d1.path is not None,
             Need.OPEN_PATH: fake_d1.open_path is not None,
             Need.WEBSOCKET: fake_d1.websocket_path is not None,
+            Need.CLIENT: fake_d1.client_id is not None,
+            Need.ACCESS_TOKEN: fake_d1.access_token is not None,
         }
         return None if self.need is None or given[self.need] else self.need.value
 

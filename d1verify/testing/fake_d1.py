@@ -59,6 +59,13 @@ class FakeD1:
             `after_key_change`; otherwise the cases about keys that change are skipped.
         after_key_change: called after each change of the keys, for an app that does not follow
             at once: `verifier.refresh`, or a function that waits until it has.
+        client_id: what D1 calls itself at a token endpoint, if the merchant gave it a secret.
+            It enables the cases about `client_credentials`.
+        client_secret: that secret.
+
+    Attributes:
+        access_token: the access token that it has bought, for the cases that call with one;
+            `run_token_contract` sets it.
 
     Raises:
         ConfigurationError: an argument is out of range; the message names it.
@@ -76,12 +83,16 @@ class FakeD1:
         websocket_path: str | None = None,
         can_rotate: bool | None = None,
         after_key_change: Callable[[], object] | None = None,
+        client_id: str | None = None,
+        client_secret: str | None = None,
     ) -> None:
         if path is not None and GATEWAY_PLACEHOLDER not in path:
             raise ConfigurationError("path must be a template with {merchantGatewayId} in it")
         for name, value in (("path", path), ("open_path", open_path), ("websocket_path", websocket_path)):
             if value is not None and not value.startswith("/"):
                 raise ConfigurationError(f"{name} must start with a slash")
+        if (client_id is None) is not (client_secret is None) or "" in (client_id, client_secret):
+            raise ConfigurationError("client_id and client_secret come together, and neither is empty")
         self.audience = audience
         self.subject = subject
         self.clock = clock
@@ -89,6 +100,9 @@ class FakeD1:
         self.path = path
         self.open_path = open_path
         self.websocket_path = websocket_path
+        self.client_id = client_id
+        self.client_secret = client_secret
+        self.access_token: str | None = None
         self._can_rotate = can_rotate
         self._handed_out = False
         self._after_key_change = after_key_change

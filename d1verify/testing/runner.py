@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
 
 from ._answers import faults
-from ._sending import CannotSendError, Send, Sender, UnreachableError, as_sender
-from .call import Call, Expect
+from ._sending import Answer, CannotSendError, Send, Sender, UnreachableError, as_sender
+from ._token_answers import sold_token
+from .call import Call, Expect, TokenExpect
 from .case import Case
-from .cases import contract_cases
+from .cases import access_token_cases, contract_cases, token_endpoint_cases
+from .cases.token_requests import PURCHASE, PURCHASE_BY_SECRET
 from .fake_d1 import FakeD1
 from .report import Outcome, Report, Result
 
-__all__ = ["run_contract"]
+__all__ = ["run_contract", "run_token_contract"]
 
 Effects = Callable[[], int]
+
+_MAY_HAVE_EFFECTS = frozenset({Expect.ACCEPTED, TokenExpect.SOLD, TokenExpect.SCOPE_NOT_GRANTED})
 
 
 def run_contract(
@@ -41,11 +47,80 @@ def run_contract(
     Raises:
         UnreachableError: nothing answers to the first call.
     """
-    sender = as_sender(send)
-    run = _Run(sender, fake_d1, effects)
+    run = _Run(as_sender(send), fake_d1, effects)
+    return _report(contract_cases() if cases is None else cases, run.result, on_result)
+
+
+def run_token_contract(
+    send: Send,
+    fake_d1: FakeD1,
+    *,
+    guarded: Send | str | None = None,
+    cases: Iterable[Case] | None = None,
+    on_result: Callable[[Result], object] | None = None,
+) -> Report:
+    """Return what came of the OAuth 2.0 flow: of every case about a token endpoint, and what it opens.
+
+    An access token is bought first and kept in `fake_d1.access_token`, for the cases that want one.
+
+    Args:
+        send: how to reach the token endpoint: an `ASGISender`, `WSGISender` or `URLSender`.
+        fake_d1: the D1 whose assertions the endpoint takes, with its client id and secret if it has them.
+        guarded: how to reach a route that wants access tokens; a path, where `send` reaches it
+            as well. Without it, the cases about it are skipped.
+        cases: the cases to try; all of `token_endpoint_cases` and `access_token_cases` by default.
+        on_result: told of each result as it comes.
+
+    Raises:
+        UnreachableError: nothing answers to the first call.
+    """
+    endpoint = as_sender(send)
+    if guarded is None:
+        route: Sender = _Nowhere()
+    else:
+        route = _Elsewhere(endpoint, guarded) if isinstance(guarded, str) else as_sender(guarded)
+    fake_d1.access_token = _purchase(endpoint, fake_d1)
+    at_endpoint, at_route = _Run(endpoint, fake_d1, None), _Run(route, fake_d1, None)
+
+    def result(case: Case) -> Result:
+        return (at_endpoint if isinstance(case.expect, TokenExpect) else at_route).result(case)
+
+    return _report((*token_endpoint_cases(), *access_token_cases()) if cases is None else cases, result, on_result)
+
+
+def _purchase(endpoint: Sender, fake_d1: FakeD1) -> str | None:
+    """Return an access token, by whichever grant one is to be had; None if by neither."""
+    for case in (PURCHASE, PURCHASE_BY_SECRET):
+        if case.missing(fake_d1) is None:
+            with suppress(CannotSendError):
+                bought = sold_token(endpoint.send_call(case.build(fake_d1)).body)
+                if bought is not None:
+                    return bought
+    return None
+
+
+class _Elsewhere:
+    """Sends to a path, by a sender that otherwise sends to another."""
+
+    def __init__(self, sender: Sender, path: str) -> None:
+        self._sender = sender
+        self._path = path
+
+    def send_call(self, call: Call) -> Answer:
+        return self._sender.send_call(replace(call, path=call.path or self._path))
+
+
+class _Nowhere:
+    def send_call(self, _call: Call) -> Answer:
+        raise CannotSendError("the kit must know a route that wants access tokens: run_token_contract(guarded=…)")
+
+
+def _report(
+    cases: Iterable[Case], result_of: Callable[[Case], Result], on_result: Callable[[Result], object] | None
+) -> Report:
     results = []
-    for case in contract_cases() if cases is None else cases:
-        result = run.result(case)
+    for case in cases:
+        result = result_of(case)
         if on_result is not None:
             on_result(result)
         results.append(result)
@@ -90,6 +165,6 @@ class _Run:
         answer = self._sender.send_call(call)
         self._answered = True
         found = faults(call.expect, answer.status, answer.headers, answer.body, call)
-        if self._effects is not None and call.expect is not Expect.ACCEPTED and self._effects() != before:
+        if self._effects is not None and call.expect not in _MAY_HAVE_EFFECTS and self._effects() != before:
             found.append("the refused call had an effect")
         return answer.status, found

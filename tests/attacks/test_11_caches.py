@@ -61,7 +61,7 @@ def test_a179_a180_kids_of_a_caller_take_no_room_and_push_nothing_out() -> None:
     assert verifier.health().kids == (KEY.kid,)
     assert verifier._known_tokens is not None
     assert len(verifier._known_tokens._values) == 1
-    assert len(verifier._known_headers._values) == 1
+    assert len(verifier._known_headers) == 1
 
 
 def test_a181_the_token_cache_withstands_threads_and_keeps_working() -> None:

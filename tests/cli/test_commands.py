@@ -209,6 +209,10 @@ class TestVerify:
         assert d1verify("verify", "--keys", "keys", "--aud", "stg", "--sub", "*", stdin=token).code == 0
         assert d1verify("verify", "--keys", "keys", "--aud", "stg", stdin=token).code == 2
 
+    def test_a_kid_without_keys_is_a_usage_error(self, d1verify: Shell) -> None:
+        shown = d1verify("verify", "--kid", "k", "--aud", "stg", "--sub", SUBJECT, stdin=KEY.mint())
+        assert (shown.code, "--kid goes with --keys" in shown.err) == (2, True)
+
     def test_settings_come_from_the_environment(self, d1verify: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
         for name, value in {"AUDIENCE": "stg", "SUBJECT": SUBJECT, "KEYS_PATH": "keys"}.items():
             monkeypatch.setenv(f"D1VERIFY_{name}", value)

@@ -12,7 +12,7 @@ import pytest
 
 from d1verify import D1Verifier, FileKeyStore
 from d1verify.cli.demo_calls import GATEWAYS
-from d1verify.cli.demo_server import NOTIFY_PATH, DemoServer
+from d1verify.cli.demo_server import NOTIFY_PATH, DemoServer, guarded_app
 from d1verify.policy import ANY_SUBJECT
 
 from .shell import Shell
@@ -30,7 +30,7 @@ def key(d1verify: Shell, tmp_path: Path) -> Path:
 def right(key: Path, tmp_path: Path) -> Iterator[str]:
     """An app that trusts the key and does everything right."""
     verifier = D1Verifier(FileKeyStore(tmp_path / "k-1.pem"), audience="stg", subject=GATEWAYS)
-    with DemoServer(verifier) as server:
+    with DemoServer(guarded_app(verifier)) as server:
         yield server.url + PATH
 
 
@@ -38,7 +38,7 @@ def right(key: Path, tmp_path: Path) -> Iterator[str]:
 def wrong(key: Path, tmp_path: Path) -> Iterator[str]:
     """An app that asks for no particular merchant."""
     verifier = D1Verifier(FileKeyStore(tmp_path / "k-1.pem"), audience="stg", subject=ANY_SUBJECT)
-    with DemoServer(verifier) as server:
+    with DemoServer(guarded_app(verifier)) as server:
         yield server.url + PATH
 
 

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from d1verify.cli import demo, main
 from d1verify.cli.app import app
 from d1verify.cli.demo_calls import DemoKey
-from d1verify.cli.demo_server import DemoServer
+from d1verify.cli.demo_server import DemoServer, guarded_app
 from tests.support import make_verifier
 
 README = Path(__file__).parents[2] / "README.md"
@@ -72,7 +72,7 @@ def test_serve_prints_a_curl_line_that_works_and_ends_when_interrupted(served: s
 
 
 def test_a_server_that_does_not_start_is_an_error_and_no_hang() -> None:
-    server = DemoServer(make_verifier())
+    server = DemoServer(guarded_app(make_verifier()))
     server._server.run = lambda: None  # type: ignore[method-assign,assignment,misc]
     server._thread._target = server._server.run  # type: ignore[attr-defined]
     with pytest.raises(RuntimeError, match="did not start"), server:

@@ -67,7 +67,7 @@ def test_the_table_has_every_reason() -> None:
 @refused_cases
 def test_refuses(case: Case, edge: Edge, call: Call) -> None:
     answer = call("POST", case.target, case.headers)
-    assert_is(answer, case.expected(joined=not edge.sees_two_headers), edge)
+    assert_is(answer, case.expected, edge)
     if edge.leaves_body_alone:
         assert answer.body_reads == 0
 
@@ -85,8 +85,8 @@ def test_names_the_reason_only_when_told_to(
 ) -> None:
     edge = edge_with_answer_options
     answer = edge.build(case_verifier, Options(reveal_reason=True))("POST", case.target, case.headers)
-    reason = case.reason_for(joined=not edge.sees_two_headers)
-    expected = case.expected(joined=not edge.sees_two_headers)
+    reason = case.reason
+    expected = case.expected
     assert answer.json == {"error": expected.error, "error_description": reason}
     described = "" if reason == "missing_token" else f', error_description="{reason}"'
     assert answer.header("WWW-Authenticate") == f"{expected.challenge}{described}"
@@ -217,7 +217,7 @@ def test_refuses_a_websocket_by_the_denial_response(
 ) -> None:
     answer = handshake(edge_with_websocket, case_verifier, case, denial_response=True)
     assert answer.denial is not None
-    assert_is(answer.denial, case.expected(), edge_with_websocket)
+    assert_is(answer.denial, case.expected, edge_with_websocket)
 
 
 @refused_cases

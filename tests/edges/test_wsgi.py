@@ -230,7 +230,7 @@ def port(verifier: D1Verifier) -> Iterator[int]:
         ([f"Bearer {GOOD}", f"Bearer {GOOD}"], 400),
         ([f"Bearer {GOOD}", f"Bearer {KEY.mint(sub='MGW_000002')}"], 400),
         ([f"Bearer {GOOD}", "Basic dTpw"], 400),
-        (["Basic dTpw", f"Bearer {GOOD}"], 401),
+        (["Basic dTpw", f"Bearer {GOOD}"], 400),
     ],
     ids=["good", "none", "the same twice", "two tokens", "bearer and basic", "basic and bearer"],
 )

@@ -366,12 +366,15 @@ def test_a_half_written_file_keeps_its_last_good_key_while_that_is_within_max_st
     store = TimedStore(tmp_path, timer)
     write(tmp_path, a=KEY.pem, b=OTHER_KEY.pem)
     store.load()
+    written_at = timer.now
     write(tmp_path, a=TRUNCATED)
     for _load in range(3):
         timer.advance(99)
         keys = store.load()
         assert keys.keys["a"] == KEY.public
         assert skipped(keys)["a.pem"].endswith("; its last good key is kept")
+        # A set with such a key in it is not good for longer than the key.
+        assert timer.now + keys.max_stale == written_at + 300
     timer.advance(3)
     keys = store.load()
     assert list(keys) == ["b"]

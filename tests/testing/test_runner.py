@@ -7,7 +7,18 @@ from typing import Any
 
 import pytest
 
-from d1verify.testing import Answer, Call, CannotSendError, Case, Expect, FakeD1, UnreachableError, run_contract
+from d1verify.testing import (
+    Answer,
+    Call,
+    CannotSendError,
+    Case,
+    Expect,
+    FakeD1,
+    TokenExpect,
+    UnreachableError,
+    run_contract,
+    run_token_contract,
+)
 from d1verify.testing.report import Outcome, Result
 
 FAKE_D1 = FakeD1()
@@ -136,3 +147,91 @@ def test_tells_of_each_result_as_it_comes() -> None:
     report = run_contract(lambda _: (200, {}), FAKE_D1, cases=[GOOD, BAD], on_result=told.append)
     assert tuple(told) == report.results
     assert [result.outcome for result in told] == [Outcome.PASSED, Outcome.FAILED]
+
+
+SALE = (200, {}, b'{"access_token":"bought","token_type":"Bearer","expires_in":900}')
+
+
+class RecordingSender:
+    """Keeps what it is sent and answers as it is told."""
+
+    def __init__(self, *answers: Any) -> None:
+        self.answers = iter(answers)
+        self.calls: list[Call] = []
+
+    def send_call(self, call: Call) -> Answer:
+        self.calls.append(call)
+        return Answer(*next(self.answers))
+
+
+AT_ENDPOINT = Case("buy", "buy", TokenExpect.REFUSED, "D1", lambda _: call_of(Expect.ACCEPTED), "Something.")
+AT_ROUTE = Case("use", "use", Expect.ACCEPTED, "D1", lambda d1: call_of(Expect.ACCEPTED, path=d1.call_path("x")), "Something.")
+
+
+def test_an_access_token_is_bought_first_and_each_case_goes_where_it_is_about() -> None:
+    fake_d1, endpoint, route = FakeD1(), RecordingSender(SALE, (200, {})), RecordingSender((204, {}))
+    told: list[Result] = []
+    report = run_token_contract(endpoint, fake_d1, guarded=route, cases=[AT_ENDPOINT, AT_ROUTE], on_result=told.append)
+    assert fake_d1.access_token == "bought"
+    assert (len(endpoint.calls), len(route.calls)) == (2, 1)
+    assert tuple(told) == report.results
+    assert [(result.case_id, result.status) for result in report.results] == [("buy", 200), ("use", 204)]
+
+
+def test_the_secret_is_tried_where_the_assertion_buys_nothing() -> None:
+    fake_d1 = FakeD1(client_id="d1", client_secret="s")
+    endpoint = RecordingSender((400, {}), SALE)
+    run_token_contract(endpoint, fake_d1, cases=[])
+    assert fake_d1.access_token == "bought"
+    assert [b"client_credentials" in (call.body or b"") for call in endpoint.calls] == [False, True]
+
+
+def test_where_nothing_is_sold_there_is_no_access_token_left_from_before() -> None:
+    fake_d1 = FakeD1(client_id="d1", client_secret="s")
+    fake_d1.access_token = "of an earlier run"
+    run_token_contract(RecordingSender((400, {}), (401, {})), fake_d1, cases=[])
+    assert fake_d1.access_token is None
+
+
+def test_a_path_serves_as_the_guarded_route_where_the_call_has_none() -> None:
+    endpoint = RecordingSender((400, {}), (200, {}), (400, {}), (200, {}))
+    run_token_contract(endpoint, FakeD1(), guarded="/guarded", cases=[AT_ROUTE])
+    run_token_contract(endpoint, FakeD1(path="/{merchantGatewayId}"), guarded="/guarded", cases=[AT_ROUTE])
+    assert [call.path for call in endpoint.calls] == [None, "/guarded", None, "/x"]
+
+
+def test_without_a_guarded_route_the_cases_about_it_are_skipped() -> None:
+    report = run_token_contract(RecordingSender(SALE), FakeD1(), cases=[AT_ROUTE])
+    assert [result.detail for result in report.skipped] == [
+        "the kit must know a route that wants access tokens: run_token_contract(guarded=…)"
+    ]
+
+
+def test_a_function_of_the_headers_cannot_post_a_form() -> None:
+    report = run_token_contract(lambda _: (200, {}), FakeD1(), guarded=lambda _: (401, CHALLENGE))
+    assert not [result for result in report.results if result.status is not None and result.expect.startswith("400")]
+    assert {result.case_id for result in report.results if result.outcome is Outcome.PASSED} == {
+        *("access-token-missing", "access-token-d1-jwt", "access-token-d1-jwt-relabelled"),
+    }
+
+
+def test_a_call_with_a_body_of_its_own_is_not_for_a_function_of_the_headers() -> None:
+    case = case_of("body", call_of(Expect.ACCEPTED, body=b"x"))
+    assert [result.outcome for result in run_contract(lambda _: (200, {}), FAKE_D1, cases=[case]).results] == ["skipped"]
+
+
+def test_raises_if_no_token_endpoint_answers() -> None:
+    with pytest.raises(UnreachableError):
+        run_token_contract(FailingSender(0, UnreachableError("no answer: ConnectError")), FakeD1())
+
+
+def test_a_purchase_may_have_effects() -> None:
+    done = [0]
+
+    def send(_: object) -> tuple[int, dict[str, str]]:
+        done[0] += 1
+        return 401, CHALLENGE
+
+    cases = [case_of("one", call_of(expect)) for expect in (TokenExpect.SOLD, TokenExpect.REFUSED)]  # type: ignore[arg-type]
+    report = run_contract(send, FAKE_D1, cases=cases, effects=lambda: done[0])
+    assert ["effect" in result.detail for result in report.results] == [False, True]

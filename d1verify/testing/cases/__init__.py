@@ -1,4 +1,4 @@
-"""The catalogue: every call of the contract, in the order in which a verifier meets its rules.
+"""The catalogues: every call of the contract, in the order in which a verifier meets its rules.
 
 The ids are stable; a changed or dropped one is a breaking change, a new one is not.
 """
@@ -6,9 +6,26 @@ The ids are stable; a changed or dropped one is a breaking change, a new one is 
 from __future__ import annotations
 
 from ..case import Case
-from . import accepted, algorithms, claims, credentials, framing, headers, json_text, kids, routes, signatures, times
+from . import (
+    accepted,
+    access_tokens,
+    algorithms,
+    claims,
+    credentials,
+    framing,
+    headers,
+    json_text,
+    kids,
+    routes,
+    signatures,
+    times,
+    token_assertions,
+    token_clients,
+    token_grants,
+    token_requests,
+)
 
-__all__ = ["contract_cases"]
+__all__ = ["access_token_cases", "contract_cases", "token_endpoint_cases"]
 
 _CASES: tuple[Case, ...] = (
     *accepted.CASES,
@@ -28,3 +45,13 @@ _CASES: tuple[Case, ...] = (
 def contract_cases() -> tuple[Case, ...]:
     """Return every case of the contract; each is sent with calls that a `FakeD1` makes for it."""
     return _CASES
+
+
+def token_endpoint_cases() -> tuple[Case, ...]:
+    """Return every case about a token endpoint that D1 buys access tokens from (RFC 6749, RFC 7523)."""
+    return (*token_requests.CASES, *token_grants.CASES, *token_clients.CASES, *token_assertions.CASES)
+
+
+def access_token_cases() -> tuple[Case, ...]:
+    """Return every case about a guarded route that wants such an access token; most need one to be bought first."""
+    return access_tokens.CASES

@@ -1,0 +1,206 @@
+"""`d1verify demo --oauth`: D1 buys an access token from the merchant and calls with it, over real HTTP."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+from rich.console import Console
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+from ..asgi import D1AuthMiddleware
+from ..errors import Reason
+from ..keystores.static import StaticKeyStore
+from ..oauth import AccessTokenVerifier, Client, D1TokenAuth, SigningKey, TokenEndpoint
+from ..oauth._forms import JWT_BEARER
+from ..verifier import D1Verifier
+from .demo import Row, path_of, print_rows, wait_until_interrupted
+from .demo_calls import ACCEPTED, GATEWAYS, DemoKey, bearer
+from .demo_server import NOTIFY_PATH, DemoServer, notify_update
+from .output import stdout
+
+__all__ = ["run_oauth_demo"]
+
+TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - a path
+SOLD: Final = "200 Bearer, 900 s"
+_MERCHANT: Final = "https://pay.example.com"
+_API: Final = f"{_MERCHANT}/merchant-gateways"
+_PATH: Final = path_of(GATEWAYS[0])
+_CLIENT_ID: Final = "d1-client"
+
+Form = Mapping[str, Any]
+
+
+class Merchant:
+    """A merchant's app: the token endpoint, with a count of its requests, and the route behind its tokens.
+
+    Attributes:
+        requests: how often the token endpoint was called.
+        app: the ASGI app.
+    """
+
+    def __init__(self, d1: DemoKey, secret: str) -> None:
+        key = SigningKey.generate()
+        d1_keys = StaticKeyStore({d1.kid: SigningKey(d1.pair).public})
+        self.requests = 0
+        self._endpoint = TokenEndpoint(
+            verifier=D1Verifier(d1_keys, audience="stg", subject=GATEWAYS),
+            signing_key=key,
+            issuer=_MERCHANT,
+            audience=_API,
+            url=_MERCHANT + TOKEN_PATH,
+            clients=[Client(client_id=_CLIENT_ID, secrets=secret, subject=GATEWAYS[0])],
+        )
+        own_keys = StaticKeyStore({key.kid: key.public})
+        access = AccessTokenVerifier(own_keys, issuer=_MERCHANT, audience=_API, subject=GATEWAYS)
+        guard = Middleware(D1AuthMiddleware, verifier=access, reveal_reason=True)
+        self.app = Starlette(
+            routes=[
+                Route(TOKEN_PATH, self),
+                Route(NOTIFY_PATH, notify_update, methods=["POST"], middleware=[guard]),
+            ]
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count a request and let the token endpoint answer it (ASGI 3)."""
+        self.requests += 1
+        await self._endpoint(scope, receive, send)
+
+
+def run_oauth_demo(*, serve: bool) -> int:
+    """Run the demo and print its table; return 0 if every row came out as expected, else 1."""
+    console, key, secret = stdout(), DemoKey("demo-key-1"), secrets.token_urlsafe()
+    merchant = Merchant(key, secret)
+    with DemoServer(merchant.app) as server:
+        if serve:
+            return _serve(console, server.url, key)
+        with httpx2.Client(base_url=server.url, trust_env=False) as client:
+            rows = list(_rows(client, merchant, key, secret))
+    failed = print_rows(console, rows)
+    console.print(f"The token endpoint was asked {merchant.requests} times in all.")
+    return failed
+
+
+def _rows(client: httpx2.Client, merchant: Merchant, key: DemoKey, secret: str) -> Iterator[Row]:
+    yield from _by_d1(str(client.base_url), merchant, key)
+    assertion = {"grant_type": JWT_BEARER, "assertion": key.token()}
+    bought = client.post(TOKEN_PATH, data=assertion)
+    yield Row("an access token, bought by hand", SOLD, _got(bought))
+    access_token = _token_in(bought)
+    yield from _calls(client, key, access_token)
+    yield from _purchases(client, key, assertion, access_token)
+    yield from _by_secret(client, secret)
+
+
+def _by_d1(url: str, merchant: Merchant, key: DemoKey) -> Iterator[Row]:
+    """Let `D1TokenAuth` play D1: it signs an assertion, buys a token with it, and calls twice."""
+    auth = D1TokenAuth(
+        token_url=url.rstrip("/") + TOKEN_PATH,
+        signing_key=SigningKey(key.pair, kid=key.kid),
+        issuer="d1",
+        merchant_gateway_id=GATEWAYS[0],
+        audience="stg",
+    )
+    with httpx2.Client(base_url=url, auth=auth, trust_env=False) as d1:
+        yield Row("D1 buys an access token and calls with it", ACCEPTED, _called(d1))
+        yield Row("D1 calls again", ACCEPTED, _called(d1))
+    yield Row("token requests for both calls", "1", str(merchant.requests))
+
+
+def _calls(client: httpx2.Client, key: DemoKey, access_token: str) -> Iterator[Row]:
+    """Call the guarded route with the access token, and with what is none."""
+    changed = access_token[:-10] + ("B" if access_token[-10] == "A" else "A") + access_token[-9:]
+    yield Row("a call with it", ACCEPTED, _called(client, access_token))
+    yield Row("a call without a token", f"401 {Reason.MISSING_TOKEN}", _called(client))
+    yield Row("a call with the D1 JWT itself", f"401 {Reason.MALFORMED_TOKEN}", _called(client, key.token()))
+    relabelled = key.token({"typ": "at+jwt"})
+    yield Row("the D1 JWT, its typ changed to at+jwt", f"401 {Reason.UNKNOWN_KEY}", _called(client, relabelled))
+    yield Row("the access token, a character changed", f"401 {Reason.BAD_SIGNATURE}", _called(client, changed))
+    elsewhere = _called(client, access_token, path_of(GATEWAYS[1]))
+    yield Row("the access token, on another's path", f"403 {Reason.INSUFFICIENT_SCOPE}", elsewhere)
+
+
+def _purchases(client: httpx2.Client, key: DemoKey, assertion: Form, access_token: str) -> Iterator[Row]:
+    """Ask for access tokens as nobody may."""
+    now, stranger = int(time.time()), DemoKey("nobody")
+    no_grant, no_request = "400 invalid_grant", "400 invalid_request"
+    forms: list[tuple[str, str, Form]] = [
+        ("the access token as the assertion", no_grant, {**assertion, "assertion": access_token}),
+        ("an assertion that is no JWT", no_grant, {**assertion, "assertion": "opaque"}),
+        ("signed with a stranger's key", no_grant, {**assertion, "assertion": stranger.token({"kid": key.kid})}),
+        ("expired a minute ago", no_grant, {**assertion, "assertion": key.token(exp=now - 60)}),
+        ("for production, sent to staging", no_grant, {**assertion, "assertion": key.token(aud="prd")}),
+        ("for a merchant that is not ours", no_grant, {**assertion, "assertion": key.token(sub="MGW_999999")}),
+        ("no assertion", no_request, {**assertion, "assertion": ""}),
+        ("two assertions", no_request, {**assertion, "assertion": [assertion["assertion"], "opaque"]}),
+        ("the grant password", "400 unsupported_grant_type", {**assertion, "grant_type": "password"}),
+        ("a scope that nobody gave D1", "400 invalid_scope", {**assertion, "scope": "admin"}),
+    ]
+    for title, expected, form in forms:
+        yield Row(title, expected, _got(client.post(TOKEN_PATH, data=form)))
+    yield Row("as JSON", no_request, _got(client.post(TOKEN_PATH, json=assertion)))
+    yield Row("in the query, by GET", "405 invalid_request", _got(client.get(TOKEN_PATH, params=assertion)))
+
+
+def _by_secret(client: httpx2.Client, secret: str) -> Iterator[Row]:
+    """Buy with D1's secret, as D1's outbound specification has it."""
+    form = {"grant_type": "client_credentials"}
+    wrong = client.post(TOKEN_PATH, data=form, auth=(_CLIENT_ID, "wrong"))
+    yield Row("client_credentials, the secret wrong", "401 invalid_client", _got(wrong))
+    bought = client.post(TOKEN_PATH, data=form, auth=(_CLIENT_ID, secret))
+    yield Row("client_credentials, the secret right", SOLD, _got(bought))
+    yield Row("a call with what that bought", ACCEPTED, _called(client, _token_in(bought)))
+
+
+def _called(client: httpx2.Client, token: str | None = None, path: str = _PATH) -> str:
+    """Call the notify-update route; return the status, and the reason if there is one."""
+    headers = [] if token is None else bearer(token)
+    response = client.post(path, headers=headers, json={"operation": "UPDATE"})
+    return _status(response, _content(response).get("error_description"))
+
+
+def _got(response: httpx2.Response) -> str:
+    """Return what the token endpoint has answered, in a word."""
+    content = _content(response)
+    if "access_token" in content:
+        return _status(response, f"{content.get('token_type')}, {content.get('expires_in')} s")
+    return _status(response, content.get("error"))
+
+
+def _status(response: httpx2.Response, said: object) -> str:
+    return str(response.status_code) if said is None else f"{response.status_code} {said}"
+
+
+def _content(response: httpx2.Response) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(response.content) if response.content else {}
+    return content
+
+
+def _token_in(response: httpx2.Response) -> str:
+    """Return the access token that was sold; without one, what is refused wherever it is tried."""
+    return str(_content(response).get("access_token", "none-was-sold"))
+
+
+def _serve(console: Console, url: str, key: DemoKey) -> int:
+    """Keep the server running, and print what to try on it."""
+    with tempfile.TemporaryDirectory(prefix="d1verify-demo-") as folder:
+        signing_key = Path(folder) / f"{key.kid}.key"
+        key.save(signing_key)
+        token = key.token(exp=int(time.time()) + 900)
+        console.print(f"Listening on {url} until interrupted. A purchase that succeeds for the next 15 minutes:\n")
+        console.out(f"curl -i -d grant_type={JWT_BEARER} -d assertion={token} {url}{TOKEN_PATH}\n")
+        console.print("The contract, sent to it:\n")
+        console.out(
+            f"d1verify contract {url}{_PATH} --token-url {url}{TOKEN_PATH} "
+            f"--key {signing_key} --kid {key.kid} --sub {GATEWAYS[0]}"
+        )
+        return wait_until_interrupted()
