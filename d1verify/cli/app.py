@@ -66,9 +66,11 @@ def demo(
     oauth: Annotated[
         bool, typer.Option("--oauth", help="With access tokens: D1 buys one from the server and calls with it.")
     ] = False,
+    as_json: Json = False,
 ) -> None:
     """Start a guarded server on this machine, call it as D1 would and as D1 never would, and show what it answers."""
-    raise typer.Exit(run_oauth_demo(serve=serve) if oauth else run_demo(serve=serve))
+    run = run_oauth_demo if oauth else run_demo
+    raise typer.Exit(run(serve=serve, as_json=as_json))
 
 
 @app.command()

@@ -18,7 +18,7 @@ from ..keystores.file import FileKeyStore
 from ..verifier import D1Verifier
 from .demo_calls import ACCEPTED, GATEWAYS, DemoKey, Headers, accepted_calls, bearer, refused_calls
 from .demo_server import NOTIFY_PATH, DemoServer, guarded_app
-from .output import stdout
+from .output import print_json, stdout
 
 __all__ = ["Row", "path_of", "print_rows", "run_demo", "wait_until_interrupted"]
 
@@ -48,7 +48,7 @@ class Row(NamedTuple):
     got: str
 
 
-def run_demo(*, serve: bool) -> int:
+def run_demo(*, serve: bool, as_json: bool = False) -> int:
     """Run the demo and print its table; return 0 if every row came out as expected, else 1."""
     console = stdout()
     with tempfile.TemporaryDirectory(prefix="d1verify-demo-") as name:
@@ -62,7 +62,7 @@ def run_demo(*, serve: bool) -> int:
                 return _serve(console, server.url, key, Path(name))
             with httpx2.Client(base_url=server.url, trust_env=False) as client:
                 rows = list(_rows(lambda headers: _send(client, headers), folder, key))
-    return print_rows(console, rows)
+    return print_rows(console, rows, as_json=as_json)
 
 
 def _rows(send: Send, folder: Path, key: DemoKey) -> Iterator[Row]:
@@ -124,12 +124,21 @@ def wait_until_interrupted() -> int:
         return 0
 
 
-def print_rows(console: Console, rows: list[Row]) -> int:
-    """Print the table and how many rows came out as expected; return 0 if all did, else 1."""
+def print_rows(console: Console, rows: list[Row], *, as_json: bool = False, **more: int) -> int:
+    """Print the table and how many rows came out as expected; return 0 if all did, else 1.
+
+    Args:
+        console: where to print.
+        rows: the calls and their answers.
+        as_json: print JSON instead, with `more` beside the rows.
+    """
+    wrong = sum(row.got != row.expected for row in rows)
+    if as_json:
+        print_json({"ok": not wrong, "rows": [row._asdict() for row in rows], **more})
+        return 1 if wrong else 0
     table = Table(*(Column(name, no_wrap=True) for name in Row._fields), box=box.MARKDOWN)
     for row in rows:
         table.add_row(*row, style=None if row.got == row.expected else "bold red")
     console.print(table)
-    wrong = sum(row.got != row.expected for row in rows)
     console.print(f"{len(rows) - wrong} of {len(rows)} calls answered as expected.")
     return 1 if wrong else 0

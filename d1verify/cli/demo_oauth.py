@@ -28,14 +28,14 @@ from .demo_calls import ACCEPTED, GATEWAYS, DemoKey, bearer
 from .demo_server import NOTIFY_PATH, DemoServer, notify_update
 from .output import stdout
 
-__all__ = ["run_oauth_demo"]
+__all__ = ["CLIENT_ID", "TOKEN_PATH", "Merchant", "run_oauth_demo"]
 
 TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - a path
 SOLD: Final = "200 Bearer, 900 s"
 _MERCHANT: Final = "https://pay.example.com"
 _API: Final = f"{_MERCHANT}/merchant-gateways"
 _PATH: Final = path_of(GATEWAYS[0])
-_CLIENT_ID: Final = "d1-client"
+CLIENT_ID: Final = "d1-client"
 
 Form = Mapping[str, Any]
 
@@ -58,7 +58,7 @@ class Merchant:
             issuer=_MERCHANT,
             audience=_API,
             url=_MERCHANT + TOKEN_PATH,
-            clients=[Client(client_id=_CLIENT_ID, secrets=secret, subject=GATEWAYS[0])],
+            clients=[Client(client_id=CLIENT_ID, secrets=secret, subject=GATEWAYS[0])],
         )
         own_keys = StaticKeyStore({key.kid: key.public})
         access = AccessTokenVerifier(own_keys, issuer=_MERCHANT, audience=_API, subject=GATEWAYS)
@@ -76,7 +76,7 @@ class Merchant:
         await self._endpoint(scope, receive, send)
 
 
-def run_oauth_demo(*, serve: bool) -> int:
+def run_oauth_demo(*, serve: bool, as_json: bool = False) -> int:
     """Run the demo and print its table; return 0 if every row came out as expected, else 1."""
     console, key, secret = stdout(), DemoKey("demo-key-1"), secrets.token_urlsafe()
     merchant = Merchant(key, secret)
@@ -85,8 +85,9 @@ def run_oauth_demo(*, serve: bool) -> int:
             return _serve(console, server.url, key)
         with httpx2.Client(base_url=server.url, trust_env=False) as client:
             rows = list(_rows(client, merchant, key, secret))
-    failed = print_rows(console, rows)
-    console.print(f"The token endpoint was asked {merchant.requests} times in all.")
+    failed = print_rows(console, rows, as_json=as_json, token_requests=merchant.requests)
+    if not as_json:
+        console.print(f"The token endpoint was asked {merchant.requests} times in all.")
     return failed
 
 
@@ -154,9 +155,9 @@ def _purchases(client: httpx2.Client, key: DemoKey, assertion: Form, access_toke
 def _by_secret(client: httpx2.Client, secret: str) -> Iterator[Row]:
     """Buy with D1's secret, as D1's outbound specification has it."""
     form = {"grant_type": "client_credentials"}
-    wrong = client.post(TOKEN_PATH, data=form, auth=(_CLIENT_ID, "wrong"))
+    wrong = client.post(TOKEN_PATH, data=form, auth=(CLIENT_ID, "wrong"))
     yield Row("client_credentials, the secret wrong", "401 invalid_client", _got(wrong))
-    bought = client.post(TOKEN_PATH, data=form, auth=(_CLIENT_ID, secret))
+    bought = client.post(TOKEN_PATH, data=form, auth=(CLIENT_ID, secret))
     yield Row("client_credentials, the secret right", SOLD, _got(bought))
     yield Row("a call with what that bought", ACCEPTED, _called(client, _token_in(bought)))
 

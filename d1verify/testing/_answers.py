@@ -9,13 +9,15 @@ from typing import Final, TypeAlias
 from ._token_answers import token_faults
 from .call import Call, Expect, TokenExpect
 
-__all__ = ["ECHO_WINDOW", "Headers", "faults", "header_pairs", "pieces_of"]
+__all__ = ["Headers", "faults", "header_pairs", "pieces_of"]
 
 Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes]]
 
 _BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?:\s+(?P<parameters>[^\r\n]*))?(?:$|,)", re.IGNORECASE)
 _ERROR: Final = re.compile(r'\berror\s*=\s*"?([\w-]*)', re.IGNORECASE)
 _ERROR_CODES: Final = {401: "invalid_token", 400: "invalid_request", 403: "insufficient_scope"}
+# No route, not this method, not this body.
+_NOT_SERVED: Final = frozenset({400, 404, 405})
 _SERVER_ERROR: Final = 500
 
 # An answer that repeats this many characters of a credential in a row has it from there.
@@ -45,6 +47,8 @@ def faults(
         found = token_faults(expect, status, pairs, body, () if call is None else call.secrets)
     else:
         found = _guard_faults(expect, status, pairs, text)
+    if call is not None and call.must_be_served and status in _NOT_SERVED:
+        found.append(f"got {status}: are this the URL, the method and a body of the guarded route?")
     if call is not None and _repeats(call, "\n".join([text, *(value for _, value in pairs)])):
         found.append("the answer repeats a part of the credentials")
     return found

@@ -127,6 +127,8 @@ class Call:
         body: the body to send, whose `Content-Type`, if it has one, is in `raw_headers`; or None for the
             body and the type that the tests always send.
         query: what to append to the path, whichever it is.
+        must_be_served: the answer has to come from a route that is there and takes such a body; where
+            it does not, all other answers say nothing.
     """
 
     raw_headers: tuple[tuple[bytes, bytes], ...]
@@ -138,6 +140,7 @@ class Call:
     secrets: tuple[str, ...] = ()
     body: bytes | None = None
     query: str = ""
+    must_be_served: bool = False
 
     @property
     def headers(self) -> CallHeaders:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -97,3 +98,13 @@ def test_runs_as_a_module_and_shows_its_commands() -> None:
     command = [sys.executable, "-m", "d1verify.cli", "--help"]
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "demo" in run.stdout
+
+
+def test_prints_json_for_programs(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    for got, code in (("204", 0), ("401 expired", 1)):
+        monkeypatch.setattr(demo, "_rows", lambda *_, got=got: iter([demo.Row("a call", "204", got)]))
+        assert demo.run_demo(serve=False, as_json=True) == code
+        assert json.loads(capsys.readouterr().out) == {
+            "ok": code == 0,
+            "rows": [{"call": "a call", "expected": "204", "got": got}],
+        }

@@ -77,13 +77,7 @@ def test_every_option_that_the_readme_names_by_itself_is_in_every_help(help_of: 
     by_itself = set(re.findall(r"`(--[a-z-]+)`", README))
     assert by_itself == {"--help", "--json"}
     for command in COMMANDS:
-        if command != "demo":
-            assert by_itself <= options_in(help_of(command)), command
-
-
-@pytest.mark.xfail(reason="README: each command has --json; demo has none")
-def test_the_demo_has_them_too(help_of: Help) -> None:
-    assert "--json" in options_in(help_of("demo"))
+        assert by_itself <= options_in(help_of(command)), command
 
 
 @pytest.mark.parametrize("line", TYPED)

@@ -518,6 +518,7 @@ def test_a_failed_load_keeps_the_tag_and_an_empty_answer_drops_it(server: RawSer
     tagged.keys, tagged.tag = (), '"3"'
     for _ in range(2):
         assert len(store.load()) == 0
+        assert store.load().max_age == 60.0  # soon asked again, whatever the endpoint says of its lifetime
     assert "if-none-match" not in header_lines(server.requests[-1])
 
 

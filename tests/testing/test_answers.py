@@ -138,3 +138,12 @@ def test_a_check_that_fails_says_what_came_what_was_expected_and_what_is_at_stak
         "alg-none (alg none and no signature): expected 401, got 200; the answer repeats a part of the credentials. "
         "Anyone can make tokens that the app accepts, with no key at all. [RFC 8725 §3.2; A054]"
     )
+
+
+@pytest.mark.parametrize("status", [400, 404, 405])
+def test_a_baseline_that_no_route_has_served_proves_nothing(status: int) -> None:
+    baseline = next(case for case in contract_cases() if case.id == "baseline")
+    call = baseline.build(FAKE_D1)
+    assert any("guarded route" in fault for fault in faults(call.expect, status, {}, "", call))
+    other = next(case for case in contract_cases() if case.id == "typ-absent").build(FAKE_D1)
+    assert faults(other.expect, status, {}, "", other) == []

@@ -149,7 +149,7 @@ def test_tells_of_each_result_as_it_comes() -> None:
     assert [result.outcome for result in told] == [Outcome.PASSED, Outcome.FAILED]
 
 
-SALE = (200, {}, b'{"access_token":"bought","token_type":"Bearer","expires_in":900}')
+SALE: tuple[int, dict[str, str], bytes] = (200, {}, b'{"access_token":"bought","token_type":"Bearer","expires_in":900}')
 
 
 class RecordingSender:
@@ -165,7 +165,9 @@ class RecordingSender:
 
 
 AT_ENDPOINT = Case("buy", "buy", TokenExpect.REFUSED, "D1", lambda _: call_of(Expect.ACCEPTED), "Something.")
-AT_ROUTE = Case("use", "use", Expect.ACCEPTED, "D1", lambda d1: call_of(Expect.ACCEPTED, path=d1.call_path("x")), "Something.")
+AT_ROUTE = Case(
+    "use", "use", Expect.ACCEPTED, "D1", lambda d1: call_of(Expect.ACCEPTED, path=d1.call_path("x")), "Something."
+)
 
 
 def test_an_access_token_is_bought_first_and_each_case_goes_where_it_is_about() -> None:
@@ -217,7 +219,9 @@ def test_a_function_of_the_headers_cannot_post_a_form() -> None:
 
 def test_a_call_with_a_body_of_its_own_is_not_for_a_function_of_the_headers() -> None:
     case = case_of("body", call_of(Expect.ACCEPTED, body=b"x"))
-    assert [result.outcome for result in run_contract(lambda _: (200, {}), FAKE_D1, cases=[case]).results] == ["skipped"]
+    assert [result.outcome for result in run_contract(lambda _: (200, {}), FAKE_D1, cases=[case]).results] == [
+        "skipped"
+    ]
 
 
 def test_raises_if_no_token_endpoint_answers() -> None:

@@ -9,13 +9,17 @@ from .. import _forging
 from .._signing import to_json
 from ..call import Call, Expect
 from ..fake_d1 import REMOVE, FakeD1
-from ._table import bearer, call, claims, edited, header, row, scripted, token
+from ._table import bearer, call, claims, edited, header, row, scripted
 
 __all__ = ["CASES"]
 
 _ROTTEN = "D1's genuine calls are turned away, and its notifications are lost."
 
 _accept = partial(row, Expect.ACCEPTED)
+
+
+def _plain(fake_d1: FakeD1) -> Call:
+    return bearer(fake_d1, Expect.ACCEPTED, fake_d1.token(), must_be_served=True)
 
 
 def _scheme(text: str) -> partial[Call]:
@@ -54,7 +58,7 @@ def _spaced(text: str) -> str:
 
 
 CASES = (
-    _accept("baseline", "a token as D1 signs it", "D1: Get an OAuth 2.0 access token", _ROTTEN, jwt=token()),
+    _accept("baseline", "a token as D1 signs it", "D1: Get an OAuth 2.0 access token", _ROTTEN, _plain),
     _accept("typ-absent", "no typ, as D1's own guide makes it", "RFC 7519 §5.1; A068", _ROTTEN, jwt=header(typ=REMOVE)),
     _accept("typ-lower-case", "typ jwt in lower case", "RFC 7519 §5.1; A068", _ROTTEN, jwt=header(typ="jwt")),
     _accept(
