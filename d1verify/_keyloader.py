@@ -10,7 +10,7 @@ import random
 import threading
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from . import _freshness, _loading, _transitions
 from ._fork import renew_in_child
@@ -24,6 +24,9 @@ from .observer import KeyLoad, LoadOutcome, notify
 __all__ = ["KeyLoader", "Plan"]
 
 MAX_RETRY_AFTER = 3600.0
+
+# The system's: a host that seeds the global one is not disturbed, and forked children do not draw alike.
+_RANDOM: Final = random.SystemRandom()
 
 
 class Plan(NamedTuple):
@@ -216,7 +219,7 @@ class KeyLoader:
         if number > before.applied and not result:
             self._become(_transitions.after_empty(before, number, started_at, result))
             return LoadOutcome.REVOKED if self.state.revoked else LoadOutcome.EMPTY
-        refresh_after = result.max_age * random.uniform(0.7, 0.9)  # noqa: S311 - spreads load, guards nothing
+        refresh_after = result.max_age * _RANDOM.uniform(0.7, 0.9)
         took = self._timer() - started_at
         self._become(_transitions.after_set(before, number, started_at, result, refresh_after, took=took))
         return LoadOutcome.LOADED if number > before.applied else None
@@ -253,4 +256,4 @@ class KeyLoader:
 
 
 def _jitter() -> float:
-    return random.uniform(0.75, 1.0)  # noqa: S311 - spreads load, guards nothing
+    return _RANDOM.uniform(0.75, 1.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import random
 import threading
 from contextlib import suppress
 
@@ -146,3 +147,12 @@ def test_a_set_whose_skipped_entries_are_of_the_wrong_type_does_not_hang_who_wai
     assert pending is not None
     pending._call_at_end(ended.set)
     assert ended.wait(0.5)
+
+
+def test_draws_nothing_from_the_random_numbers_of_its_host(hand: HandLoads) -> None:
+    before = random.getstate()
+    for answer in (key_set(KEY), DOWN):
+        hand.arrives(answer)
+        with suppress(KeyStoreError):
+            hand.cache.refresh()
+    assert random.getstate() == before

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -35,3 +38,13 @@ class Shell:
             main()
         out, err = self._capsys.readouterr()
         return Result(int(ended.value.code or 0), out, err)
+
+
+@contextmanager
+def heeding_interrupts() -> Iterator[None]:
+    """Have children started here heed them; where a shell has put the tests into the background, they would not."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

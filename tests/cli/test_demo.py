@@ -18,6 +18,8 @@ from d1verify.cli.demo_calls import DemoKey
 from d1verify.cli.demo_server import DemoServer, guarded_app
 from tests.support import make_verifier
 
+from .shell import heeding_interrupts
+
 README = Path(__file__).parents[2] / "README.md"
 
 
@@ -55,7 +57,9 @@ def test_gives_a_late_answer_its_time_and_no_more(monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def served() -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "d1verify.cli", "demo", "--serve"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with heeding_interrupts():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with process:
         yield process
         process.kill()
 

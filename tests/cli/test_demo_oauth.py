@@ -17,6 +17,8 @@ from d1verify.cli.app import app
 from d1verify.cli.demo import Row
 from d1verify.errors import Reason, TokenError
 
+from .shell import heeding_interrupts
+
 
 def test_every_row_is_as_expected_and_d1_bought_once_for_two_calls() -> None:
     run = CliRunner().invoke(app, ["demo", "--oauth"])
@@ -62,7 +64,9 @@ def test_what_is_no_sale_gives_a_token_that_nothing_takes() -> None:
 @pytest.fixture
 def served() -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "d1verify.cli", "demo", "--oauth", "--serve"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with heeding_interrupts():
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    with process:
         yield process
         process.kill()
 
