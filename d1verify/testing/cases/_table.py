@@ -11,7 +11,7 @@ from ..call import Call, Expect
 from ..case import Case, Need
 from ..fake_d1 import FakeD1
 
-__all__ = ["Script", "Token", "bearer", "call", "claims", "edited", "header", "other_case", "row", "scripted", "token"]
+__all__ = ["Script", "Token", "bearer", "call", "claims", "edited", "header", "other_case", "row", "scripted"]
 
 Token = Callable[[FakeD1], str]
 Script = Callable[[FakeD1], Iterator[Call]]
@@ -64,11 +64,6 @@ def scripted(  # noqa: PLR0917 - the columns of a table
     """Return a case of several calls, each made when the one before it was answered."""
     build = partial(_last, script)
     return Case(id=id, title=title, expect=expect, source=source, build=build, risk=risk, script=script, need=need)
-
-
-def token(**arguments: Any) -> Token:
-    """Return what makes a token with these arguments of `FakeD1.token`."""
-    return lambda fake_d1: fake_d1.token(**arguments)
 
 
 def claims(**changes: Any) -> Token:
