@@ -6,14 +6,17 @@ both have to be the literal one, so that no two readers see two paths.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
 from .errors import ConfigurationError
 
-__all__ = ["OPEN_METHODS", "checked_paths", "is_spelt_out"]
+__all__ = ["OPEN_METHODS", "checked_paths", "is_spelt_out", "written_paths"]
 
 OPEN_METHODS: Final = ("GET", "HEAD")
+
+# What the client wrote: gunicorn's name for it, then that of uWSGI, mod_wsgi and Werkzeug.
+_RAW_TARGETS: Final = ("RAW_URI", "REQUEST_URI")
 
 
 def checked_paths(exclude: Iterable[str]) -> frozenset[str]:
@@ -42,6 +45,11 @@ def is_spelt_out(raw: str | bytes, path: str, mount: str) -> bool:
     """
     written = raw.encode("utf-8", "replace") if isinstance(raw, str) else raw
     return written in (path.encode("ascii"), (mount + path).encode("utf-8", "replace"))
+
+
+def written_paths(environ: Mapping[str, Any]) -> list[str]:
+    """Return the path as the client wrote it, without its query, under each name that the WSGI server has for it."""
+    return [environ[name].partition("?")[0] for name in _RAW_TARGETS if name in environ]
 
 
 def _is_literal(path: str) -> bool:

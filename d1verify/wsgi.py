@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from ._paths import OPEN_METHODS, checked_paths, is_spelt_out
+from ._paths import OPEN_METHODS, checked_paths, is_spelt_out, written_paths
 from ._scope import TOKEN_KEY
 from .bearer import check_realm, refusal
 from .errors import ConfigurationError, KeyStoreError, TokenError
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 __all__ = ["D1WSGIMiddleware"]
-
-# What the client wrote: gunicorn's name for it, then that of uWSGI, mod_wsgi and Werkzeug.
-_RAW_TARGETS: Final = ("RAW_URI", "REQUEST_URI")
 
 
 class D1WSGIMiddleware:
@@ -89,5 +86,4 @@ def _is_excluded(environ: WSGIEnvironment, exclude: frozenset[str]) -> bool:
     if environ["REQUEST_METHOD"] not in OPEN_METHODS or path not in exclude:
         return False
     mount = environ.get("SCRIPT_NAME", "")
-    targets = [environ[name] for name in _RAW_TARGETS if name in environ]
-    return all(is_spelt_out(target.partition("?")[0], path, mount) for target in targets)
+    return all(is_spelt_out(written, path, mount) for written in written_paths(environ))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
@@ -11,16 +11,13 @@ from django.http.response import HttpResponseBase
 from django.urls import resolve
 from django.utils.decorators import sync_and_async_middleware
 
-from .._paths import is_spelt_out
+from .._paths import is_spelt_out, written_paths
 from ._conf import configured_guard
 from ._decorators import is_open
 
 __all__ = ["D1Middleware"]
 
 View = Callable[..., Any]
-
-# What the client wrote: gunicorn's name for it, then that of uWSGI, mod_wsgi and Werkzeug.
-_RAW_TARGETS: Final = ("RAW_URI", "REQUEST_URI")
 
 
 @sync_and_async_middleware
@@ -103,7 +100,7 @@ def _is_spelt_out(request: HttpRequest) -> bool:
     scope: Any = getattr(request, "scope", None)
     if scope is None:
         method = request.META["REQUEST_METHOD"]
-        written = [request.META[name].partition("?")[0] for name in _RAW_TARGETS if name in request.META]
+        written = written_paths(request.META)
     else:
         method = scope["method"]
         written = [scope["raw_path"]] if scope.get("raw_path") is not None else []
