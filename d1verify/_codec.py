@@ -28,7 +28,7 @@ CANONICAL_ENDINGS = (BASE64URL_ALPHABET, b"", b"AQgw", b"AEIMQUYcgkosw048")
 # An int of more digits than this may not fit a double (RFC 8259 §6), so only a longer text needs a look.
 _DIGITS_OF_LARGEST_DOUBLE = 308
 # Possessive, so that an unclosed quote costs one pass and not one per quote.
-_JSON_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_JSON_STRING = rb'"(?:[^"\\]++|\\.)*+"?'
 _AS_SQUARE_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
@@ -91,7 +91,7 @@ def _check_depth(data: bytes) -> None:
 
     Each round takes the innermost level away; what is left is too deep, or unbalanced.
     """
-    brackets = _JSON_STRING.sub(b"", data).translate(_AS_SQUARE_BRACKETS, _NOT_BRACKETS)
+    brackets = re.sub(_JSON_STRING, b"", data, flags=re.DOTALL).translate(_AS_SQUARE_BRACKETS, _NOT_BRACKETS)
     for _level in range(MAX_DEPTH):
         brackets = brackets.replace(b"[]", b"")
     if brackets:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from types import MappingProxyType
+from typing import Final, NamedTuple
 
 from .keys import KeySet, PublicKey
 
@@ -20,8 +20,7 @@ __all__ = ["Answer", "Attempt", "Phase", "State", "Step", "Timing", "decide", "p
 MAX_STUCK_LOADS = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class Timing(NamedTuple):
     """The settings of a key cache, in seconds."""
 
     cooldown: float
@@ -29,8 +28,7 @@ class Timing:
     load_timeout: float
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(NamedTuple):
     """A load in the air: young (worth waiting for) until `young_until`, given up at `abandon_at`."""
 
     number: int
@@ -39,8 +37,7 @@ class Attempt:
     abandon_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class State(NamedTuple):
     """All that is known about the keys at one moment. Immutable; each transition returns a new one.
 
     Attributes:
@@ -62,7 +59,7 @@ class State:
     """
 
     keys: KeySet | None = None
-    by_kid: Mapping[str, PublicKey] = field(default_factory=lambda: MappingProxyType({}))
+    by_kid: Mapping[str, PublicKey] = MappingProxyType({})
     loaded_at: float = -math.inf
     took: float = 0.0
     refresh_at: float = -math.inf
@@ -98,14 +95,17 @@ class Answer(Enum):
     UNAVAILABLE = "KeyStoreError"
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What to do: start a load, wait for the load in the air, and what to say if there is no waiting."""
 
     answer: Answer
     load: bool = False
     wait: bool = False
     miss: bool = False
+
+
+# The one step that a flood asks for over and over.
+_UNKNOWN: Final = Step(Answer.UNKNOWN)
 
 
 def phase_of(state: State, now: float) -> Phase:
@@ -138,7 +138,7 @@ def decide(state: State, timing: Timing, now: float, *, known: bool) -> Step:
         case Phase.EMPTY:
             return Step(Answer.UNAVAILABLE, load=rested, wait=rested or joinable)
         case Phase.IMMUTABLE:
-            return Step(Answer.USE if known else Answer.UNKNOWN)
+            return Step(Answer.USE) if known else _UNKNOWN
         case Phase.FRESH | Phase.AGEING if known:
             return Step(Answer.USE, load=rested and phase is Phase.AGEING)
         case Phase.FRESH | Phase.AGEING:
@@ -158,7 +158,7 @@ def _on_miss(state: State, timing: Timing, now: float, *, joinable: bool) -> Ste
     if joinable:
         return Step(Answer.UNAVAILABLE, wait=True)
     if not gate_is_open(state, timing, now):
-        return Step(Answer.UNKNOWN)
+        return _UNKNOWN
     may_start = state.attempt is None and state.stuck < MAX_STUCK_LOADS
     return Step(Answer.UNAVAILABLE, load=may_start, wait=may_start, miss=True)
 

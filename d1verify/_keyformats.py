@@ -26,9 +26,9 @@ _SPKI_BY_FORM = {
     b"\x02": b"\x30\x39" + _ALGORITHM + b"\x03\x22\x00",
     b"\x03": b"\x30\x39" + _ALGORITHM + b"\x03\x22\x00",
 }
-_PEM = re.compile(rb"\s*-----BEGIN PUBLIC KEY-----\s([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*")
-_PRIVATE_PEM = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
-_PEM_BLOCK = re.compile(rb"-----BEGIN ")
+_PEM = rb"\s*-----BEGIN PUBLIC KEY-----\s([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*"
+_PRIVATE_PEM = rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
+_PEM_BLOCK = b"-----BEGIN "
 
 
 def point_from_pem(pem: str | bytes) -> bytes:
@@ -38,11 +38,11 @@ def point_from_pem(pem: str | bytes) -> bytes:
         KeyStoreError: it is anything else.
     """
     data = pem.encode("utf-8", "replace") if isinstance(pem, str) else bytes(pem)
-    if _PRIVATE_PEM.search(data):
+    if re.search(_PRIVATE_PEM, data):
         raise KeyStoreError("it holds a private key; only the public key belongs here")
-    if len(_PEM_BLOCK.findall(data)) > 1:
+    if data.count(_PEM_BLOCK) > 1:
         raise KeyStoreError("it holds more than one PEM block")
-    match = _PEM.fullmatch(data)
+    match = re.fullmatch(_PEM, data)
     if match is None:
         raise KeyStoreError("it is not exactly one PEM block labelled PUBLIC KEY")
     try:

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 from . import _freshness, _loading, _transitions
+from ._flood import tell_counts
 from ._fork import renew_in_child
 from ._freshness import Answer, Phase, State, Timing
 from ._loading import PendingLoad
@@ -36,6 +37,9 @@ class Plan(NamedTuple):
     key: PublicKey | None = None
     pending: PendingLoad | None = None
     seconds: float = 0.0
+
+
+_UNKNOWN: Final = Plan(Answer.UNKNOWN, None)
 
 
 class KeyLoader:
@@ -72,6 +76,8 @@ class KeyLoader:
 
     def plan(self, kid: str) -> Plan:
         """Decide for a request that names `kid`, and start the load that the decision asks for."""
+        if self._is_plainly_unknown(kid):
+            return _UNKNOWN
         with self._lock:
             now = self._tick()
             key = self.state.by_kid.get(kid)
@@ -83,6 +89,14 @@ class KeyLoader:
         if step.wait and pending is not None:
             return Plan(step.answer, key, pending, pending.attempt.young_until - now)
         return Plan(step.answer, key)
+
+    def _is_plainly_unknown(self, kid: str) -> bool:
+        """Tell whether there is nothing to do but to refuse `kid`. A flood of such takes no lock."""
+        state = self.state
+        if state.attempt is not None or kid in state.by_kid:
+            return False
+        step = _freshness.decide(state, self._timing, self._timer(), known=False)
+        return step.answer is Answer.UNKNOWN and not step.load
 
     def unavailable(self) -> KeyStoreError:
         """Return the error for a call that cannot be judged now; it says when keys are looked for next."""
@@ -248,6 +262,7 @@ class KeyLoader:
 
     def _tell(self) -> None:
         """Write the log lines and tell the listeners; the lock is free, so they may do what they like."""
+        tell_counts()
         if self._outbox:
             with self._lock:
                 outbox, self._outbox = self._outbox, []

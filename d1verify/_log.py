@@ -1,52 +1,18 @@
-"""The library's logger, and the lines it writes about keys: one per change of state.
-
-Never a token, a claim or a key; a key id only escaped and shortened.
-"""
+"""The lines about keys, one per change of state; and every name that other rooms log by."""
 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
-from typing import Final, NamedTuple
+from typing import Final
 
 from ._freshness import State
-from .errors import KeyStoreError, TokenError
+from ._records import Line, log, shown
+from ._refusal_log import FailureLog, RefusalLog, log_refusal
 from .observer import LoadOutcome
 
-__all__ = ["KeyLog", "Line", "log", "log_refusal", "shown"]
+__all__ = ["FailureLog", "KeyLog", "Line", "RefusalLog", "log", "log_refusal", "shown"]
 
-log: Final = logging.getLogger("d1verify")
-
-MAX_SHOWN_CHARACTERS: Final = 64
-
-
-class Line(NamedTuple):
-    """A log record to be written once no lock is held."""
-
-    level: int
-    message: str
-    args: tuple[object, ...]
-
-    def write(self) -> None:
-        with suppress(Exception):  # A log handler's trouble is not the caller's.
-            log.log(self.level, self.message, *self.args)
-
-
-def shown(text: str) -> str:
-    """Return text that somebody else chose, fit for a log line: ASCII, escaped, at most 64 characters."""
-    return ascii(text[:MAX_SHOWN_CHARACTERS])[1:-1][:MAX_SHOWN_CHARACTERS]
-
-
-def log_refusal(error: TokenError | KeyStoreError) -> None:
-    """Write the one record of a refused call.
-
-    Anybody can cause what is refused before the signature holds, so that is for DEBUG;
-    what D1 signed and we refuse is a WARNING.
-    """
-    signed, kid = (False, None) if isinstance(error, KeyStoreError) else (error.signed, error.kid)
-    level = logging.WARNING if signed else logging.DEBUG
-    if log.isEnabledFor(level):
-        Line(level, "refused a call: %s (kid %s)", (error.reason.value, "-" if kid is None else shown(kid))).write()
+MAX_SHOWN_NAMES: Final = 8
 
 
 class KeyLog:
@@ -82,15 +48,17 @@ class KeyLog:
         if self._condition == "ok" and news == self._said:
             return None
         self._condition, self._said = "ok", news
-        kids = ", ".join(shown(kid) for kid in sorted(state.by_kid)[:8])
+        kids = [shown(kid) for kid in sorted(state.by_kid)[:MAX_SHOWN_NAMES]]
+        usable, named = len(state.by_kid), ", ".join(kids)
+        fields = {"d1_event": "keys_loaded", "d1_usable": usable, "d1_kids": kids, "d1_skipped": len(skipped)}
         if not skipped:
-            return Line(logging.INFO, "keys loaded: %d usable (%s)", (len(state.by_kid), kids))
-        left_out = "; ".join(f"{shown(one.name)}: {one.why}" for one in skipped[:8])
+            return Line(logging.INFO, "keys loaded: %d usable (%s)", (usable, named), fields)
+        left_out = "; ".join(f"{shown(one.name)}: {one.why}" for one in skipped[:MAX_SHOWN_NAMES])
         message = "keys loaded: %d usable (%s), %d skipped (%s)"
-        return Line(logging.WARNING, message, (len(state.by_kid), kids, len(skipped), left_out))
+        return Line(logging.WARNING, message, (usable, named, len(skipped), left_out), fields)
 
     def _on_change(self, condition: str, level: int, message: str, *args: object) -> Line | None:
         if condition == self._condition:
             return None
         self._condition = condition
-        return Line(level, message, args)
+        return Line(level, message, args, {"d1_event": f"keys_{condition}", "d1_error": args[0] if args else None})

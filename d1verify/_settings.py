@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["verifier_arguments"]
 
-_PLAIN_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_PLAIN_NUMBER = r"[0-9]+(\.[0-9]+)?"
 _SOURCES = ("D1VERIFY_KEYS", "D1VERIFY_KEYS_PATH", "D1VERIFY_JWKS_URL")
 _FOR_JWKS_ONLY = (
     "D1VERIFY_JWKS_CA_FILE",
@@ -137,7 +137,7 @@ def _subject(text: str) -> Subject:
 
 
 def _leeway(text: str) -> float:
-    seconds = float(text) if _PLAIN_NUMBER.fullmatch(text) else None
+    seconds = float(text) if re.fullmatch(_PLAIN_NUMBER, text) else None
     return checked_seconds(seconds, "D1VERIFY_LEEWAY", low=0, high=MAX_LEEWAY)
 
 

@@ -7,7 +7,6 @@ another, or is lost to a fork.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Final
 
 from ._freshness import Attempt, State, Timing
@@ -36,7 +35,7 @@ def after_start(state: State, timing: Timing, now: float, *, miss: bool) -> tupl
     patience = timing.load_timeout if first else min(timing.max_wait, timing.load_timeout)
     attempt = Attempt(state.started + 1, now, now + patience, now + timing.load_timeout)
     gate_from = now if miss else state.gate_from
-    return replace(state, attempt=attempt, started=attempt.number, gate_from=gate_from), attempt
+    return state._replace(attempt=attempt, started=attempt.number, gate_from=gate_from), attempt
 
 
 def after_set(
@@ -47,8 +46,7 @@ def after_set(
     if number <= state.applied:
         return state
     keys = keys if state.keys is None else keys.carrying_over(state.keys)
-    return replace(
-        state,
+    return state._replace(
         keys=keys,
         by_kid=keys.keys,
         loaded_at=started_at,
@@ -68,8 +66,7 @@ def after_first_empty(state: State, looked_at: float) -> State:
 
     It is no failure either, but the second look happens as soon as it may.
     """
-    return replace(
-        state,
+    return state._replace(
         empty_seen_at=looked_at,
         refresh_at=min(state.refresh_at, looked_at + CONFIRMATION_DELAY),
         retry_at=looked_at + CONFIRMATION_DELAY,
@@ -86,8 +83,7 @@ def after_empty(state: State, number: int, looked_at: float, keys: KeySet) -> St
         return after_first_empty(state, looked_at)
     if abs(looked_at - state.empty_seen_at) < CONFIRMATION_DELAY:
         return state
-    return replace(
-        state,
+    return state._replace(
         keys=keys,
         by_kid=keys.keys,
         loaded_at=looked_at,
@@ -112,29 +108,29 @@ def after_failure(state: State, number: int, now: float, error: str, jitter: flo
         return state
     failures = state.failures + 1
     back_off = min(MAX_BACK_OFF, 2.0 ** min(failures - 1, 5)) * jitter
-    return replace(state, failures=failures, retry_at=now + back_off, gate_from=now, error=error)
+    return state._replace(failures=failures, retry_at=now + back_off, gate_from=now, error=error)
 
 
 def after_abandonment(state: State, attempt: Attempt, jitter: float) -> State:
     """The load in the air took too long: its slot is free, its thread may still run."""
     state = after_failure(state, attempt.number, attempt.abandon_at, "the key store did not answer in time", jitter)
-    return replace(state, stuck=state.stuck + 1)
+    return state._replace(stuck=state.stuck + 1)
 
 
 def after_superseding(state: State) -> State:
     """The load in the air makes way for one that starts now; its result still counts if nothing newer came."""
-    return replace(state, attempt=None, stuck=state.stuck + 1)
+    return state._replace(attempt=None, stuck=state.stuck + 1)
 
 
 def after_fork(state: State) -> State:
     """In a forked child no thread of the parent lives: no load is in the air and none has failed."""
-    return replace(
-        state, attempt=None, started=state.applied, stuck=0, failures=0, retry_at=-math.inf, gate_from=-math.inf
+    return state._replace(
+        attempt=None, started=state.applied, stuck=0, failures=0, retry_at=-math.inf, gate_from=-math.inf
     )
 
 
 def _landed(state: State, number: int) -> State:
     """The thread of load `number` has ended."""
     if state.attempt is not None and state.attempt.number == number:
-        return replace(state, attempt=None)
-    return replace(state, stuck=max(0, state.stuck - 1))
+        return state._replace(attempt=None)
+    return state._replace(stuck=max(0, state.stuck - 1))

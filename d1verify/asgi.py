@@ -12,7 +12,8 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from ._log import log
+from ._health_endpoint import HealthEndpoint, Probed
+from ._log import FailureLog
 from ._paths import OPEN_METHODS, checked_paths, is_spelt_out
 from ._scope import TOKEN_KEY, VERIFIER_KEY
 from .bearer import check_realm, combined_value, refusal
@@ -20,7 +21,7 @@ from .errors import ConfigurationError, D1VerifyError, KeyStoreError, Reason, To
 from .tokens import D1Token
 from .verifier import HeaderVerifier
 
-__all__ = ["D1AuthMiddleware", "D1User", "d1_lifespan", "get_token"]
+__all__ = ["D1AuthMiddleware", "D1User", "d1_lifespan", "get_token", "health_endpoint"]
 
 OnError = Callable[[HTTPConnection, D1VerifyError], Response | Awaitable[Response]]
 
@@ -89,6 +90,7 @@ class D1AuthMiddleware:
         self._realm = check_realm(realm)
         self._reveal_reason = reveal_reason
         self._on_error = on_error
+        self._failures = FailureLog()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection (ASGI 3)."""
@@ -141,11 +143,11 @@ class D1AuthMiddleware:
             response = await shaped if inspect.isawaitable(shaped) else shaped
         except Exception as failure:
             # Its text may hold what must not be logged, so only its kind is.
-            log.error("on_error failed, the default answer goes out: %s", type(failure).__name__)
+            self._failures.write("on_error failed, the default answer goes out: %s", type(failure).__name__)
             return None
         if isinstance(response, Response):
             return response
-        log.error("on_error returned no Response; the default answer goes out")
+        self._failures.write("on_error returned no Response, the default answer goes out: %s", type(response).__name__)
         return None
 
 
@@ -181,6 +183,20 @@ def d1_lifespan(verifier: _Warmable) -> Callable[[Any], AbstractAsyncContextMana
         yield
 
     return lifespan
+
+
+def health_endpoint(verifier: Probed) -> HealthEndpoint:
+    """Return an ASGI app that says how the verifier's keys stand.
+
+    `Route("/health", health_endpoint(verifier))` answers in JSON with status 200 for `ready` and
+    `degraded` (stale keys still serve), 503 for `unready`. It loads keys that have come
+    of age, as a call would and no more often, so that an idle process stays ready; it
+    tells no key id and no error text. Behind `D1AuthMiddleware` its path belongs in `exclude`.
+
+    Raises:
+        ConfigurationError: `verifier` has no `aprobe()`.
+    """
+    return HealthEndpoint(verifier)
 
 
 def _is_excluded(scope: Scope, exclude: frozenset[str]) -> bool:

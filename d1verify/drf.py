@@ -88,10 +88,10 @@ class D1Refused(APIException):
         content = json.loads(answer.body)
         super().__init__(detail=content, code=content["error"])
         headers = dict(answer.headers)
-        self.reason = error.reason
-        self.status_code = answer.status
-        self.auth_header = headers.get("WWW-Authenticate")
-        self.wait = int(headers["Retry-After"]) if "Retry-After" in headers else None
+        self.reason: Reason = error.reason
+        self.status_code: int = answer.status
+        self.auth_header: str | None = headers.get("WWW-Authenticate")
+        self.wait: int | None = int(headers["Retry-After"]) if "Retry-After" in headers else None
 
 
 class D1Authentication(BaseAuthentication):
@@ -174,7 +174,7 @@ class D1Authentication(BaseAuthentication):
             token: object = verifier.verify_header(request.META.get("HTTP_AUTHORIZATION"))
             if not isinstance(token, D1Token):  # An async verify_header(), say, whose coroutine would pass for a token.
                 raise TypeError("verifier must return a D1Token")
-            self._compare(request, token)
+            self._compare(request, token, verifier)
         except (TokenError, KeyStoreError) as error:
             if self.optional and error.reason is Reason.MISSING_TOKEN:
                 return None
@@ -206,7 +206,7 @@ class D1Authentication(BaseAuthentication):
             reveal_reason if self.reveal_reason is None else self.reveal_reason,
         )
 
-    def _compare(self, request: Request, token: D1Token) -> None:
+    def _compare(self, request: Request, token: D1Token, verifier: HeaderVerifier) -> None:
         if self.path_kwarg is None:
             return
         kwargs = (request.parser_context or {}).get("kwargs", {})
@@ -215,7 +215,7 @@ class D1Authentication(BaseAuthentication):
         try:
             token.require_subject(kwargs[self.path_kwarg])
         except TokenError as error:
-            log_refusal(error)
+            log_refusal(error, verifier)
             raise
 
 

@@ -114,7 +114,7 @@ class D1Bearer(SecurityBase):
         try:
             token.require_subject(conn.path_params[self._path_param])
         except TokenError as error:
-            log_refusal(error)
+            log_refusal(error, self._verifier)
             raise
 
 

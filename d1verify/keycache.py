@@ -8,21 +8,31 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
 
 from . import _freshness
 from ._checks import checked_seconds
-from ._freshness import Answer, Timing
+from ._freshness import Answer, Phase, Timing
 from ._keyloader import KeyLoader, Plan
 from .errors import ConfigurationError, Reason, TokenError
 from .keys import KeySet, KeyStore, PublicKey, SkippedKey
 from .observer import KeyLoad
 
-__all__ = ["Health", "KeyCache"]
+__all__ = ["Health", "KeyCache", "Readiness"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class Readiness(StrEnum):
+    """What a load balancer wants to know of the keys."""
+
+    READY = "ready"
+    DEGRADED = "degraded"
+    """Valid calls are served, but the source of the keys is in trouble: somebody should look."""
+    UNREADY = "unready"
+    """No key is usable: every call is answered with 503."""
+
+
+class Health(NamedTuple):
     """How the trusted keys stand. Times in seconds.
 
     Attributes:
@@ -43,6 +53,14 @@ class Health:
     skipped: tuple[SkippedKey, ...]
     last_error: str | None
     next_attempt: float | None
+
+    @property
+    def readiness(self) -> Readiness:
+        """Whether calls can be served. It stays `degraded` for as long as stale keys serve."""
+        if self.state in (Phase.EMPTY, Phase.REVOKED):
+            return Readiness.UNREADY
+        in_trouble = self.state == Phase.STALE or self.last_error is not None
+        return Readiness.DEGRADED if in_trouble else Readiness.READY
 
 
 class KeyCache:
@@ -175,6 +193,26 @@ class KeyCache:
             next_attempt=None if seconds == math.inf else max(0.0, seconds),
         )
 
+    def probe(self) -> Health:
+        """Return how the keys stand, after having done what a call with a known key id would do about them.
+
+        Keys that have come of age are loaded anew in the background. Where none is usable,
+        this waits for a load as a call would, within the same limits and with the same
+        back-off, so probing often loads no more often than serving does. A process that
+        nobody calls then does not grow unready by idleness alone.
+        """
+        plan = self._plan_probe()
+        if plan.pending is not None:
+            plan.pending.wait(plan.seconds)
+        return self.health()
+
+    async def aprobe(self) -> Health:
+        """Do what `probe` does without blocking the event loop."""
+        plan = self._plan_probe()
+        if plan.pending is not None:
+            await plan.pending.async_wait(plan.seconds)
+        return self.health()
+
     def key_set(self) -> KeySet | None:
         """Return the newest set that was applied, without loading any; None before the first."""
         return self._loader.state.keys
@@ -182,6 +220,11 @@ class KeyCache:
     def subscribe(self, listener: Callable[[KeyLoad], None]) -> None:
         """Have `listener` told of each load that ends."""
         self._loader.subscribe(listener)
+
+    def _plan_probe(self) -> Plan:
+        # A set in use is never empty; without one the key id does not matter.
+        plan = self._loader.plan(next(iter(self._loader.state.by_kid), ""))
+        return plan._replace(pending=None) if plan.answer is Answer.USE else plan
 
     def _carry_out(self, plan: Plan, kid: str) -> PublicKey:
         if plan.answer is Answer.USE and plan.key is not None:

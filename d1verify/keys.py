@@ -5,17 +5,16 @@ On the verification path this module alone touches elliptic-curve code.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Any, Final, NoReturn, Protocol, final
+from typing import Any, Final, NamedTuple, NoReturn, Protocol, final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from ._codec import encode_base64url
 from ._keyformats import COORDINATE_BYTES, jwks_entries, point_from_jwk, point_from_pem
@@ -26,9 +25,6 @@ __all__ = ["KeySet", "KeyStore", "PublicKey", "SkippedKey", "collect_keys", "is_
 MAX_KEY_ID_CHARACTERS = 256
 SIGNATURE_BYTES: Final = 64
 LONGEST_AGE: Final = 1e12  # seconds; more is a mistake, infinity is a word
-
-# Hashing with hashlib first is the same signature check, a little faster.
-_ES256: Final = ec.ECDSA(Prehashed(SHA256()))
 
 # By the top bits of r and s: a set one needs a zero byte before it, or the integer would be negative.
 _DER_BEFORE_R: Final = (
@@ -45,7 +41,8 @@ class PublicKey:
     Made by `from_pem` or `from_jwk` only, so that no other kind of key gets in.
     """
 
-    __slots__ = ("_key", "_point")
+    __slots__ = ("_es256", "_key", "_point")
+    _es256: ec.ECDSA
     _key: ec.EllipticCurvePublicKey
     _point: bytes
 
@@ -82,7 +79,7 @@ class PublicKey:
         if len(signature) != SIGNATURE_BYTES:
             raise TokenError(Reason.BAD_SIGNATURE)
         try:
-            self._key.verify(_der(signature), sha256(signing_input).digest(), _ES256)
+            self._key.verify(_der(signature), sha256(signing_input).digest(), self._es256)
         except Exception:
             raise TokenError(Reason.BAD_SIGNATURE) from None
 
@@ -122,19 +119,30 @@ def _der(signature: bytes) -> bytes:
     return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
 
 
+@functools.cache
+def _es256() -> ec.ECDSA:
+    """Return ES256 over a hash made by hashlib, which is the same check and a little faster.
+
+    Made with the first key: it imports the back end, half of what the library's import would take.
+    """
+    return ec.ECDSA(Prehashed(SHA256()))
+
+
 def _public_key(encoded_point: bytes) -> PublicKey:
     try:
         parsed = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), encoded_point)
     except ValueError:
         raise KeyStoreError("its point is not on the curve P-256") from None
     key = object.__new__(PublicKey)
+    object.__setattr__(key, "_es256", _es256())
     object.__setattr__(key, "_key", parsed)
-    object.__setattr__(key, "_point", parsed.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)[1:])
+    numbers = parsed.public_numbers()
+    coordinates = (number.to_bytes(COORDINATE_BYTES, "big") for number in (numbers.x, numbers.y))
+    object.__setattr__(key, "_point", b"".join(coordinates))
     return key
 
 
-@dataclass(frozen=True, slots=True)
-class SkippedKey:
+class SkippedKey(NamedTuple):
     """A candidate that gave no key: its `name` (kid, position or file) and `why`, in words of ours.
 
     `name` comes from the source; escape it before writing it to a terminal.

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import logging
+from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from .errors import KeyStoreError, TokenError
+from ._refusal_log import FailureLog
+from .errors import ConfigurationError, KeyStoreError, TokenError
 from .tokens import D1Token
 
-__all__ = ["KeyLoad", "LoadOutcome", "Observer", "Verification", "notify"]
+__all__ = ["DormantObserver", "KeyLoad", "LoadOutcome", "Observer", "Observers", "Verification", "attach", "notify"]
 
 
 class LoadOutcome(StrEnum):
@@ -25,8 +25,7 @@ class LoadOutcome(StrEnum):
     SUPERSEDED = "superseded"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verification:
+class Verification(NamedTuple):
     """One verdict: `token` if the call was accepted, else `error`.
 
     Attributes:
@@ -42,8 +41,7 @@ class Verification:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeyLoad:
+class KeyLoad(NamedTuple):
     """One attempt to load keys has ended, after `seconds`, with `usable` keys in the set now trusted."""
 
     outcome: LoadOutcome
@@ -62,10 +60,65 @@ class Observer(Protocol):
         ...  # pragma: no cover - the body of a protocol is never run
 
 
-def notify(listener: Callable[[Any], None], event: Verification | KeyLoad) -> None:
-    """Tell `listener`; what it raises is logged and goes no further."""
+class DormantObserver(ABC):
+    """An observer that nobody may be listening to, and that says itself when it wants to hear of verdicts.
+
+    Until then a verifier does not call it, nor measure the time for it.
+    """
+
+    @abstractmethod
+    def notify(self, event: Verification | KeyLoad) -> None:
+        """Take note of `event`."""
+
+    @abstractmethod
+    def attach(self, verifier: object, begin: Callable[[], None]) -> None:
+        """Meet a verifier that will report here.
+
+        Args:
+            verifier: the verifier, which the observer should hold by a weak reference only.
+            begin: a bound method of the verifier's. From when it is called, verdicts are
+                reported; calling it again does no harm.
+        """
+
+
+class Observers(DormantObserver):
+    """Several observers in the place of one: `observer=Observers(AuditLog(), OpenTelemetryObserver())`.
+
+    One that fails does not keep the others from being told.
+
+    Raises:
+        ConfigurationError: one of them has no `notify()` method.
+    """
+
+    def __init__(self, *observers: Observer) -> None:
+        if not all(callable(getattr(one, "notify", None)) for one in observers):
+            raise ConfigurationError("each observer must have a notify() method")
+        self._observers = observers
+        self._failures = FailureLog()
+
+    def notify(self, event: Verification | KeyLoad) -> None:
+        """Tell each of them, in the order in which they were given."""
+        for observer in self._observers:
+            notify(observer.notify, event, self._failures)
+
+    def attach(self, verifier: object, begin: Callable[[], None]) -> None:
+        """Have verdicts reported as soon as one of them wants to hear of them."""
+        for observer in self._observers:
+            attach(observer, verifier, begin)
+
+
+def attach(observer: Observer, verifier: object, begin: Callable[[], None]) -> None:
+    """Have `begin` called once `observer` wants to hear of verdicts: for most that is at once."""
+    if isinstance(observer, DormantObserver):
+        observer.attach(verifier, begin)
+    else:
+        begin()
+
+
+def notify(listener: Callable[[Any], None], event: Verification | KeyLoad, failures: FailureLog | None = None) -> None:
+    """Tell `listener`; what it raises is logged, to `failures` where calls may come in floods, and goes no further."""
     try:
         listener(event)
     except Exception as error:
         # Its text may hold what must not be logged, so only its kind is.
-        logging.getLogger("d1verify").error("an observer failed: %s", type(error).__name__)  # noqa: TRY400
+        (failures or FailureLog()).write("an observer failed: %s", type(error).__name__)

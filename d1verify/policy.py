@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final, TypeAlias
-from urllib.parse import urlsplit
+from typing import Final, NamedTuple, TypeAlias
 
 from ._checks import checked_seconds
 from .errors import ConfigurationError
@@ -32,8 +30,7 @@ a token that D1 signed for another merchant is accepted too: compare the subject
 Subject: TypeAlias = str | Collection[str] | AnySubject
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(NamedTuple):
     """What a token must satisfy. Times are in seconds.
 
     Attributes:
@@ -93,6 +90,8 @@ def checked_subjects(subject: object) -> frozenset[str] | None:
 
 
 def _is_https_url(text: str) -> bool:
+    from urllib.parse import urlsplit
+
     try:
         parts = urlsplit(text)
     except ValueError:

@@ -12,29 +12,27 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from typing import Any, Protocol
 
 from . import bearer, claims, tokens
 from ._checks import checked_count
 from ._codec import MalformedError, decode_checked_base64url, parse_object
-from ._log import log, log_refusal
-from ._memo import Memo
+from ._known import KnownToken, KnownTokens
+from ._log import RefusalLog
 from ._settings import verifier_arguments
 from .claims import Window
 from .errors import ConfigurationError, KeyStoreError, Reason, TokenError
 from .keycache import Health, KeyCache
 from .keys import KeyStore, PublicKey
-from .observer import Observer, Verification, notify
+from .observer import Observer, Verification, attach, notify
 from .policy import MAX_LIFETIME, Policy, Subject, d1_policy
 from .tokens import D1Token, UnverifiedToken
 
 __all__ = ["D1Verifier", "HeaderVerifier", "TokenVerifier"]
 
-# A larger token is verified each time, so that a full cache stays within a few megabytes.
-MAX_CACHED_TOKEN_BYTES = 2048
 # Headers differ by key only; this is for keys that follow each other.
 HEADER_CACHE_SIZE = 64
+_USUAL_SCHEME = b"Bearer "
 
 
 class HeaderVerifier(Protocol):
@@ -47,19 +45,6 @@ class HeaderVerifier(Protocol):
     async def averify_header(self, value: str | bytes | None) -> D1Token:
         """Return what `verify_header` returns without blocking the event loop."""
         ...  # pragma: no cover - the body of a protocol is never run
-
-
-class _KnownToken:
-    """A token that was verified before: with which key, and when it is good."""
-
-    __slots__ = ("hi", "key", "kid", "lo", "token")
-
-    def __init__(self, token: D1Token, key: PublicKey, window: Window) -> None:
-        self.token = token
-        self.kid = token.kid
-        self.key = key
-        self.lo = window.lo
-        self.hi = window.hi
 
 
 class TokenVerifier:
@@ -84,12 +69,15 @@ class TokenVerifier:
             raise ConfigurationError("observer must have a notify() method")
         self.policy = policy
         self._clock = clock
-        self._observer = observer
+        self._observer: Observer | None = None  # while nobody listens to it, too
         self._keys = store if isinstance(store, KeyCache) else KeyCache(store)
-        self._known_tokens: Memo[_KnownToken] | None = Memo(size) if size else None
+        self._known_tokens = KnownTokens(size) if size else None
         self._known_headers: dict[bytes, str] = {}
+        self._refusal_log = RefusalLog()
         if observer is not None:
+            self._given_observer = observer
             self._keys.subscribe(observer.notify)
+            attach(observer, self, self._begin_reporting)
 
     def verify(self, token: str | bytes) -> D1Token:
         """Return the verified token.
@@ -136,11 +124,11 @@ class TokenVerifier:
             KeyStoreError: as `verify`.
             TypeError: `value` is neither str, bytes nor None.
         """
-        return self.verify(self._token_of(value))
+        return self._reused(value) or self.verify(self._token_of(value))
 
     async def averify_header(self, value: str | bytes | None) -> D1Token:
         """Return what `verify_header` returns; never blocks the event loop."""
-        return await self.averify(self._token_of(value))
+        return self._reused(value) or await self.averify(self._token_of(value))
 
     def warm_up(self) -> None:
         """Load keys if none are usable; `KeyStoreError` if none are then."""
@@ -162,25 +150,49 @@ class TokenVerifier:
         """Return how the keys stand; see `Health`."""
         return self._keys.health()
 
-    def _open(self, raw: bytes) -> UnverifiedToken | _KnownToken:
+    def probe(self) -> Health:
+        """Return how the keys stand after having loaded them if that is due; see `KeyCache.probe`."""
+        return self._keys.probe()
+
+    async def aprobe(self) -> Health:
+        """Do what `probe` does without blocking the event loop."""
+        return await self._keys.aprobe()
+
+    def _reused(self, value: str | bytes | None) -> D1Token | None:
+        """Return the token of a header as ASGI hands it on, if it was verified before and nothing has changed since.
+
+        The most frequent call, made short: a text that was judged before needs no second
+        look. Whatever differs goes the whole way, which says what is wrong with it.
+        """
+        if type(value) is not bytes or self._known_tokens is None or self._observer is not None:
+            return None
+        if value[: len(_USUAL_SCHEME)] != _USUAL_SCHEME or len(value) > bearer.MAX_HEADER_VALUE_BYTES:
+            return None
+        try:
+            known = self._known_tokens.find(value[len(_USUAL_SCHEME) :])
+            good = known is not None and known.holds(self._keys.fresh_key(known.kid), self._clock())
+        except Exception:
+            return None
+        return known.token if known is not None and good else None
+
+    def _open(self, raw: bytes) -> UnverifiedToken | KnownToken:
         # (1) size and shape, (2) header and signature length; a known token has passed both before
-        if self._known_tokens is not None and len(raw) <= MAX_CACHED_TOKEN_BYTES:
-            known = self._known_tokens.get(sha256(raw).digest())
-            if known is not None:
-                return known
+        known = None if self._known_tokens is None else self._known_tokens.find(raw)
+        if known is not None:
+            return known
         return tokens.parse(raw, self.policy, self._known_headers.get)
 
-    def _close(self, raw: bytes, opened: UnverifiedToken | _KnownToken, key: PublicKey) -> D1Token:
+    def _close(self, raw: bytes, opened: UnverifiedToken | KnownToken, key: PublicKey) -> D1Token:
         # (3) `key` was trusted a moment ago, for a known token as for a new one
         if isinstance(opened, UnverifiedToken):
             unverified = opened
-        elif opened.key is key and opened.lo <= self._clock() < opened.hi:
+        elif opened.holds(key, self._clock()):
             return opened.token
         else:
             unverified = tokens.parse(raw, self.policy, self._known_headers.get)
         # (4) signature
         try:
-            key.verify(unverified.signature, unverified.signing_input)
+            key.verify(decode_checked_base64url(unverified.signature), unverified.signing_input)
         except TokenError as error:
             raise TokenError(error.reason, kid=unverified.kid) from None
         if unverified.new_header is not None:
@@ -188,7 +200,7 @@ class TokenVerifier:
         # (5) payload JSON, (6) claims
         verified, window = self._judge(unverified)
         if self._known_tokens is not None:
-            self._remember(self._known_tokens, raw, _KnownToken(verified, key, window))
+            self._known_tokens.keep(raw, KnownToken(verified, key, window))
         return verified
 
     def _judge(self, opened: UnverifiedToken) -> tuple[D1Token, Window]:
@@ -209,11 +221,6 @@ class TokenVerifier:
             self._known_headers.clear()
         self._known_headers[header] = kid
 
-    @staticmethod
-    def _remember(memo: Memo[_KnownToken], raw: bytes, known: _KnownToken) -> None:
-        if len(raw) <= MAX_CACHED_TOKEN_BYTES:
-            memo.put(sha256(raw).digest(), known)
-
     def _token_of(self, value: str | bytes | None) -> bytes:
         started = 0.0 if self._observer is None else time.perf_counter()
         try:
@@ -221,17 +228,21 @@ class TokenVerifier:
         except TokenError as error:
             raise self._refused(error, started) from None
 
-    def _accepted(self, token: D1Token, opened: UnverifiedToken | _KnownToken, started: float) -> None:
-        cached = isinstance(opened, _KnownToken) and opened.token is token
+    def _begin_reporting(self) -> None:
+        self._observer = self._given_observer
+
+    def _accepted(self, token: D1Token, opened: UnverifiedToken | KnownToken, started: float) -> None:
+        cached = isinstance(opened, KnownToken) and opened.token is token
         self._observe(started, token=token, cached=cached)
 
     def _refused(self, error: Exception, started: float) -> TokenError | KeyStoreError:
         """Return what leaves the verifier: our own errors only, whatever has happened inside."""
         if not isinstance(error, TokenError | KeyStoreError):
-            log.error("refused a call: an unexpected %s", type(error).__name__)
+            self._refusal_log.failures.write("refused a call: an unexpected %s", type(error).__name__)
             error = TokenError(Reason.MALFORMED_TOKEN)
-        log_refusal(error)
-        self._observe(started, error=error)
+        self._refusal_log.write(error)
+        if self._observer is not None:
+            self._observe(started, error=error)
         return error
 
     def _observe(
@@ -242,9 +253,10 @@ class TokenVerifier:
         error: TokenError | KeyStoreError | None = None,
         cached: bool = False,
     ) -> None:
-        if self._observer is not None:
+        if self._observer is not None and started:  # else it began to listen while this call was under way
             seconds = time.perf_counter() - started
-            notify(self._observer.notify, Verification(token=token, error=error, cached=cached, seconds=seconds))
+            event = Verification(token=token, error=error, cached=cached, seconds=seconds)
+            notify(self._observer.notify, event, self._refusal_log.failures)
 
 
 class D1Verifier(TokenVerifier):

@@ -19,7 +19,7 @@ from d1verify import (
 )
 from d1verify.bearer import check_realm, combined_value, token_from_header
 
-from .support import refused
+from .support import KEY, make_verifier, refused
 
 TOKEN = "aaa.bbb-_~+/.ccc=="
 
@@ -35,11 +35,15 @@ HEADERS = [
         "bearer a.b.c, Basic dXNlcjpwYXNz", "Bearer a,\xff",
     )],
     *[pytest.param(value, "malformed_token", id=f"{value!r:.40}") for value in (
-        "Bearer a.b.c ", "Bearer a.b.c\t", "Bearer a b", "Bearer \ta.b.c", "Bearer a.b.c\r\n", "Bearer a.b.c\n",
-        "Bearer a\0b", "Bearer a\x1b[31m", "Bearer \xff", "Bearer \xa0a", "Bearer a\x85", "Bearer a\x1c", "Bearer \ud800",
-        "Bearer ü.b.c", "Bearer =", "Bearer a=b", 'Bearer "a.b.c"', "Bearer a;b", "Bearer {}", "Bearer a%2eb",
         "Bearer " + "a" * 9000, "Bearer " + "." * 2_000_000,
     )],
+]  # fmt: skip
+
+OTHER_CHARACTERS = [
+    "Bearer a.b.c ", "Bearer a.b.c\t", "Bearer a b", "Bearer \ta.b.c", "Bearer a.b.c\r\n", "Bearer a.b.c\n",
+    "Bearer a\0b", "Bearer a\x1b[31m", "Bearer \xff", "Bearer \xa0a", "Bearer a\x85", "Bearer a\x1c", "Bearer \ud800",
+    "Bearer ü.b.c", "Bearer =", "Bearer a=b", 'Bearer "a.b.c"', "Bearer a;b", "Bearer {}", "Bearer a%2eb",
+    *(f"Bearer {KEY.mint()}{more}" for more in (" ", "\t", "\n", "=", "~", "+", "/", "\xff", "\ud800", " x")),
 ]  # fmt: skip
 
 
@@ -58,6 +62,13 @@ def test_refuses_a_header(value: str | None, reason: str) -> None:
 )
 def test_refuses_a_header_of_bytes(value: bytes, reason: str) -> None:
     assert refused(lambda: token_from_header(value)) == reason
+
+
+@pytest.mark.parametrize("value", OTHER_CHARACTERS, ids=range(len(OTHER_CHARACTERS)))
+def test_leaves_the_characters_of_a_token_to_its_parser(value: str) -> None:
+    assert refused(lambda: make_verifier().verify_header(value)) == "malformed_token"
+    encoded = value.encode("utf-8", "replace")
+    assert refused(lambda: make_verifier().verify_header(encoded)) == "malformed_token"
 
 
 @pytest.mark.parametrize("prefix", ["Bearer ", "bearer ", "BEARER ", "bEaReR ", "Bearer  ", "Bearer" + " " * 40])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -25,12 +24,12 @@ GATE = 20.0
 def loaded(**changes: Any) -> State:
     keys = key_set(KEY)
     base = State(keys=keys, by_kid=keys.keys, loaded_at=LOADED_AT, refresh_at=1080.0, applied=1, started=1)
-    return replace(base, **changes)
+    return base._replace(**changes)
 
 
 def revoked(**changes: Any) -> State:
     empty = KeySet({}, 100.0, 1000.0)
-    return replace(loaded(keys=empty, by_kid={}, revoked=True, refresh_at=-math.inf), **changes)
+    return loaded(keys=empty, by_kid={}, revoked=True, refresh_at=-math.inf)._replace(**changes)
 
 
 def immutable(**changes: Any) -> State:
@@ -155,7 +154,7 @@ def test_the_table_of_cells_visits_every_phase() -> None:
 def test_never_starts_a_second_load_or_one_too_many(cell: tuple[State, float, Step, Step], known: bool) -> None:  # noqa: FBT001
     state, now, _, _ = cell
     for changes in ({"attempt": young(now)}, {"attempt": overdue(now)}, STUCK):
-        assert not f.decide(replace(state, **changes), TIMING, now, known=known).load
+        assert not f.decide(state._replace(**changes), TIMING, now, known=known).load
 
 
 def test_the_gate_is_a_fifth_of_a_short_max_age() -> None:
@@ -241,8 +240,8 @@ def test_a_set_carries_the_same_key_object_over() -> None:
 @pytest.mark.parametrize("number", [1, 2])
 def test_a_set_that_comes_after_a_newer_one_is_dropped_and_its_thread_counted_out(number: int) -> None:
     state = loaded(applied=2, stuck=1)
-    assert t.after_set(state, number, 0.0, key_set(OTHER_KEY), 75.0, took=0.0) == replace(state, stuck=0)
-    assert t.after_empty(state, number, 0.0, KeySet({})) == replace(state, stuck=0)
+    assert t.after_set(state, number, 0.0, key_set(OTHER_KEY), 75.0, took=0.0) == state._replace(stuck=0)
+    assert t.after_empty(state, number, 0.0, KeySet({})) == state._replace(stuck=0)
 
 
 def test_a_late_set_that_nothing_newer_outran_is_applied() -> None:
@@ -300,12 +299,12 @@ def test_backs_off_by_powers_of_two_up_to_thirty_seconds(failures: int, back_off
 def test_a_failed_load_changes_nothing_but_the_state() -> None:
     before = loaded(attempt=young(1500.0))
     state = t.after_failure(before, 2, 1500.0, "down", 1.0)
-    assert state == replace(before, attempt=None, failures=1, retry_at=1501.0, gate_from=1500.0, error="down")
+    assert state == before._replace(attempt=None, failures=1, retry_at=1501.0, gate_from=1500.0, error="down")
 
 
 def test_a_load_that_was_given_up_is_not_counted_twice() -> None:
     state = loaded(failures=1, stuck=1, attempt=young(1500.0))
-    assert t.after_failure(state, 1, 1500.0, "late", 1.0) == replace(state, stuck=0)
+    assert t.after_failure(state, 1, 1500.0, "late", 1.0) == state._replace(stuck=0)
 
 
 def test_a_load_given_up_frees_the_slot_counts_as_failed_and_its_thread_as_stuck() -> None:
@@ -318,7 +317,7 @@ def test_a_load_given_up_frees_the_slot_counts_as_failed_and_its_thread_as_stuck
 
 def test_a_superseded_load_is_no_failure() -> None:
     before = loaded(attempt=young(1500.0))
-    assert t.after_superseding(before) == replace(before, attempt=None, stuck=1)
+    assert t.after_superseding(before) == before._replace(attempt=None, stuck=1)
 
 
 def test_the_count_of_stuck_threads_never_falls_below_zero() -> None:
@@ -368,7 +367,7 @@ def test_says_when_keys_are_looked_for_next(case: tuple[State, float, float]) ->
 
 
 def test_a_known_key_id_does_not_have_to_wait_for_the_gate() -> None:
-    state = replace(NEXT["stale, gate shut"][0], retry_at=101.0, refresh_at=80.0)
+    state = NEXT["stale, gate shut"][0]._replace(retry_at=101.0, refresh_at=80.0)
     assert f.next_attempt_at(state, TIMING, 150.0, miss=False) == 101.0
     assert f.next_attempt_at(state, TIMING, 150.0, miss=True) > 101.0
 

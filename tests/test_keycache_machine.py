@@ -309,6 +309,6 @@ class KeyCacheMachine(RuleBasedStateMachine):
 
 
 KeyCacheMachine.TestCase.settings = settings(
-    max_examples=200, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 TestKeyCache = KeyCacheMachine.TestCase

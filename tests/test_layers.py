@@ -16,8 +16,8 @@ PACKAGE = Path(__file__).resolve().parents[1] / "d1verify"
 # From the top of the house down: a room imports rooms above it and none below or beside it.
 # Some of the private ones may not be there.
 ROOMS = [
-    "_version", "errors", "_checks", "bearer", "_paths", "_scope", "_codec", "_fork", "_memo", "policy", "_keyformats",
-    "keys", "tokens", "claims", "observer", "_freshness", "_transitions", "_loading", "_log", "_keyloader", "keycache", "keystores", "_settings", "verifier",
+    "_version", "errors", "_checks", "_records", "bearer", "_paths", "_scope", "_codec", "_fork", "_flood", "_refusal_log", "_memo", "policy", "_keyformats",
+    "keys", "tokens", "claims", "observer", "audit", "_freshness", "_transitions", "_loading", "_log", "_keyloader", "keycache", "_health_endpoint", "keystores", "_settings", "_known", "verifier",
 ]  # fmt: skip
 EDGES = {"asgi", "wsgi", "fastapi", "drf", "django", "oauth", "telemetry", "testing", "cli"}
 TOOLS = {"testing", "cli"}  # Not on the verification path; they may use edges.
@@ -141,7 +141,7 @@ def test_event_loops_are_imported_inside_functions(name: str) -> None:
 
 UNWANTED = [
     "starlette", "fastapi", "django", "httpx2", "httpcore2", "httpx", "joserfc", "authlib", "asyncio", "anyio", "trio", "ssl",
-    "socket", "typer", "rich", "uvicorn",
+    "socket", "typer", "rich", "uvicorn", "opentelemetry", "prometheus_client",
 ]  # fmt: skip
 PROBE = """
 import builtins, os, sys

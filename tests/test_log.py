@@ -1,13 +1,18 @@
-"""The log: one record per refusal, one line per change of state, nothing secret and nothing forged (A213 to A215)."""
+"""The log: one record per refusal, one line per change of state, nothing secret and nothing forged (A213 to A215).
+
+What a flood of refusals does is in `test_flood`.
+"""
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import replace
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from d1verify import KeyStoreError, Reason, TokenError
+from d1verify import KeyStoreError, Reason, TokenError, _flood
 from d1verify._freshness import State
 from d1verify._log import KeyLog, Line, log_refusal, shown
 from d1verify.keys import KeySet, SkippedKey
@@ -101,7 +106,8 @@ def loaded(*keys: SigningKey, skipped: tuple[SkippedKey, ...] = ()) -> State:
 def test_a_lasting_trouble_is_one_line() -> None:
     key_log = KeyLog()
     first = key_log.on_load(LoadOutcome.FAILED, FAILING)
-    assert first == Line(logging.WARNING, "loading the keys failed: %s", ("down",))
+    fields = {"d1_event": "keys_failing", "d1_error": "down"}
+    assert first == Line(logging.WARNING, "loading the keys failed: %s", ("down",), fields)
     assert key_log.on_load(LoadOutcome.ABANDONED, FAILING) is None
     assert key_log.on_load(LoadOutcome.FAILED, FAILING) is None
 
@@ -124,7 +130,9 @@ def test_a_changed_set_is_a_line() -> None:
     key_log = KeyLog()
     assert key_log.on_load(LoadOutcome.LOADED, loaded(KEY)) is not None
     line = key_log.on_load(LoadOutcome.LOADED, loaded(KEY, OTHER_KEY))
-    assert line == Line(logging.INFO, "keys loaded: %d usable (%s)", (2, "d1-key-1, d1-key-2"))
+    kids = ["d1-key-1", "d1-key-2"]
+    fields = {"d1_event": "keys_loaded", "d1_usable": 2, "d1_kids": kids, "d1_skipped": 0}
+    assert line == Line(logging.INFO, "keys loaded: %d usable (%s)", (2, "d1-key-1, d1-key-2"), fields)
 
 
 def test_skipped_keys_are_a_warning_that_names_them_escaped() -> None:
@@ -145,15 +153,16 @@ def test_a_long_list_is_cut_to_eight() -> None:
 
 
 def test_keys_grown_too_old_are_an_error_once_and_later_failures_add_nothing() -> None:
-    key_log, state = KeyLog(), replace(loaded(KEY), error="down")
-    assert key_log.on_unusable(state) == Line(logging.ERROR, "the keys are too old to be used: %s", ("down",))
+    key_log, state = KeyLog(), State(keys=key_set(KEY), by_kid=key_set(KEY).keys, error="down")
+    fields = {"d1_event": "keys_expired", "d1_error": "down"}
+    assert key_log.on_unusable(state) == Line(logging.ERROR, "the keys are too old to be used: %s", ("down",), fields)
     assert key_log.on_unusable(state) is None
     assert key_log.on_load(LoadOutcome.FAILED, FAILING) is None
 
 
 def test_a_cache_without_a_set_or_with_all_withdrawn_says_nothing_new() -> None:
     assert KeyLog().on_unusable(FAILING) is None
-    assert KeyLog().on_unusable(replace(loaded(), revoked=True)) is None
+    assert KeyLog().on_unusable(State(keys=key_set(), revoked=True)) is None
 
 
 def test_a_withdrawal_of_all_is_an_error_and_what_follows_adds_nothing() -> None:
@@ -184,3 +193,99 @@ def test_a_log_handler_that_fails_is_not_the_callers_trouble(log: pytest.LogCapt
     finally:
         logger.removeFilter(fail)
     assert refusals(log) == []
+
+
+# fields for programs
+
+
+class AsJSON(logging.Formatter):
+    """Puts what a record has beyond every record's own attributes at the top level, as JSON formatters do."""
+
+    STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        own = {name: value for name, value in vars(record).items() if name not in self.STANDARD}
+        return json.dumps({"level": record.levelname, "message": record.getMessage(), **own})
+
+
+@pytest.fixture
+def written(log: pytest.LogCaptureFixture) -> Callable[[], list[dict[str, Any]]]:
+    def read() -> list[dict[str, Any]]:
+        lines = [json.loads(AsJSON().format(record)) for record in log.records]
+        log.clear()
+        return lines
+
+    return read
+
+
+Written = Callable[[], list[dict[str, Any]]]
+
+
+def test_a_refusal_has_fields_of_fixed_names_with_what_others_chose_escaped(written: Written) -> None:
+    log_refusal(TokenError(Reason.UNKNOWN_KEY, kid="a\nb" + "x" * 100))
+    assert written() == [
+        {
+            "level": "DEBUG",
+            "message": "refused a call: unknown_key (kid a\\nb" + "x" * 60 + ")",
+            "d1_event": "call_refused",
+            "d1_reason": "unknown_key",
+            "d1_kid": "a\\nb" + "x" * 60,
+            "d1_signed": False,
+            "d1_count": 1,
+        }
+    ]
+
+
+def test_a_refusal_without_a_kid_has_none(written: Written) -> None:
+    log_refusal(KeyStoreError("down"))
+    (line,) = written()
+    assert (line["d1_kid"], line["d1_reason"], line["d1_signed"]) == (None, "keys_unavailable", False)
+
+
+def test_what_d1_signed_is_marked_so(written: Written) -> None:
+    refused(lambda: make_verifier().verify(KEY.mint(exp=1)))
+    assert [(line["level"], line["d1_signed"]) for line in written() if line["d1_event"] == "call_refused"] == [
+        ("WARNING", True)
+    ]
+
+
+def test_key_trouble_has_fields(written: Written) -> None:
+    key_log = KeyLog()
+    lines = [
+        key_log.on_load(LoadOutcome.LOADED, loaded(KEY, skipped=(SkippedKey("rsa", "it is no EC key"),))),
+        key_log.on_load(LoadOutcome.FAILED, FAILING),
+        key_log.on_load(LoadOutcome.EMPTY, loaded(KEY)),
+        key_log.on_load(LoadOutcome.REVOKED, loaded()),
+    ]
+    for line in lines:
+        assert line is not None
+        line.write()
+    fields = [{name: value for name, value in line.items() if name.startswith("d1_")} for line in written()]
+    assert fields == [
+        {"d1_event": "keys_loaded", "d1_usable": 1, "d1_kids": ["d1-key-1"], "d1_skipped": 1},
+        {"d1_event": "keys_failing", "d1_error": "down"},
+        {"d1_event": "keys_empty", "d1_error": None},
+        {"d1_event": "keys_revoked", "d1_error": None},
+    ]
+
+
+def test_a_failure_inside_has_its_kind_and_no_text(written: Written) -> None:
+    verifier = make_verifier(token_cache_size=0)
+    verifier._clock = lambda: 1 / 0
+    assert refused(lambda: verifier.verify(KEY.mint())) == "malformed_token"
+    (failure,) = [line for line in written() if line["d1_event"] == "internal_failure"]
+    assert (failure["level"], failure["d1_error"], failure["d1_count"]) == ("ERROR", "ZeroDivisionError", 1)
+
+
+def test_an_edge_logs_with_its_verifier_s_own_log(
+    log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_flood, "_untold", set())
+    busy, quiet = make_verifier(), make_verifier()
+    refusal = TokenError(Reason.INSUFFICIENT_SCOPE, kid=KEY.kid, signed=True)
+    for _call in range(50):
+        log_refusal(refusal, busy)
+    log.clear()
+    log_refusal(refusal, busy)
+    log_refusal(refusal, quiet)
+    assert refusals(log) == [("WARNING", "refused a call: insufficient_scope (kid d1-key-1)")]

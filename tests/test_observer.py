@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+from unittest.mock import Mock
+
 import pytest
 
-from d1verify import D1Token, KeyCache, KeyStoreError, Reason, TokenError
-from d1verify.observer import KeyLoad, LoadOutcome, Verification, notify
+from d1verify import ConfigurationError, D1Token, KeyCache, KeyStoreError, Reason, TokenError
+from d1verify.observer import DormantObserver, KeyLoad, LoadOutcome, Observers, Verification, notify
 
 from .loads import verifier_over
 from .support import KEY, ScriptedStore, key_set, make_verifier
@@ -87,8 +91,68 @@ def test_an_interrupt_in_an_observer_is_nobodys_to_swallow() -> None:
         notify(interrupted, KeyLoad(outcome=LoadOutcome.LOADED, usable=1, seconds=0.0))
 
 
-@pytest.mark.parametrize("record", [Verification, KeyLoad])
-def test_records_are_frozen_and_built_by_name(record: type) -> None:
-    with pytest.raises(TypeError):
-        record("positional")
-    assert record.__dataclass_params__.frozen  # type: ignore[attr-defined]
+RECORDS: list[Verification | KeyLoad] = [
+    Verification(token=None, error=None, cached=False, seconds=0.1),
+    KeyLoad(outcome=LoadOutcome.LOADED, usable=1, seconds=0.1),
+]
+
+
+@pytest.mark.parametrize("record", RECORDS, ids=lambda record: type(record).__name__)
+def test_records_cannot_be_changed(record: Verification | KeyLoad) -> None:
+    with pytest.raises(AttributeError):
+        record.seconds = 0.2  # type: ignore[misc]
+
+
+# several in the place of one
+
+
+def test_several_observers_are_told_in_order_and_one_that_fails_keeps_nothing_from_the_others() -> None:
+    first, second = Recorder(), Recorder()
+    verifier = make_verifier(observer=Observers(first, Broken(), second))
+    verifier.verify(KEY.mint())
+    with pytest.raises(TokenError):
+        verifier.verify("x")
+    assert first.events == second.events
+    assert len(first.verdicts) == 2
+
+
+def test_none_at_all_is_no_observer() -> None:
+    verifier = make_verifier(observer=Observers())
+    assert isinstance(verifier.verify(KEY.mint()), D1Token)
+    assert verifier._observer is None
+
+
+@pytest.mark.parametrize("other", [None, object(), "notify"], ids=["None", "object", "text"])
+def test_refuses_what_is_no_observer_among_them(other: Any) -> None:
+    with pytest.raises(ConfigurationError, match="notify"):
+        Observers(Recorder(), other)
+
+
+class Sleeper(DormantObserver, Recorder):
+    """Hears of verdicts from when it is woken."""
+
+    def attach(self, verifier: object, begin: Callable[[], None]) -> None:
+        self.verifier, self.wake = verifier, begin
+
+    def notify(self, event: Verification | KeyLoad) -> None:
+        self.events.append(event)
+
+
+@pytest.mark.parametrize("wrap", [lambda one: one, Observers, lambda one: Observers(Observers(one))])
+def test_a_dormant_observer_hears_of_loads_but_of_no_verdict_until_it_asks(wrap: Callable[[Any], Any]) -> None:
+    sleeper = Sleeper()
+    verifier = make_verifier(observer=wrap(sleeper))
+    assert sleeper.verifier is verifier
+    verifier.verify(KEY.mint())
+    assert [type(event) for event in sleeper.events] == [KeyLoad]
+    sleeper.wake()
+    sleeper.wake()
+    verifier.verify(KEY.mint())
+    assert len(sleeper.verdicts) == 1
+
+
+def test_an_observer_that_merely_has_an_attribute_of_that_name_is_not_taken_for_dormant() -> None:
+    observer = Mock()
+    make_verifier(observer=observer).verify(KEY.mint())
+    assert observer.notify.call_count == 2
+    observer.attach.assert_not_called()

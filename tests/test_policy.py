@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import FrozenInstanceError
 from typing import Any
 
 import pytest
@@ -16,6 +15,12 @@ from .support import KEY, SUBJECT, make_verifier
 GOOD: dict[str, Any] = {"audience": "stg", "subject": SUBJECT, "leeway": 30, "max_lifetime": 900}
 
 
+def shown(value: object) -> str:
+    """Return the value, or its type where its repr would be another one in every process."""
+    text = repr(value)
+    return type(value).__name__ if " at 0x" in text else f"{text:.40}"
+
+
 REFUSED = [
     *[
         pytest.param({"audience": value}, "audience", id=f"audience {value!r:.40}")
@@ -26,7 +31,7 @@ REFUSED = [
         )
     ],
     *[
-        pytest.param({"subject": value}, "subject", id=f"subject {value!r:.40}")
+        pytest.param({"subject": value}, "subject", id=f"subject {shown(value)}")
         for value in (
             None, "", [], (), set(), {}, [""], ["MGW", ""], ["MGW", None], [1], 1, True, b"MGW", bytearray(b"MGW"),
             memoryview(b"MGW"), iter(["MGW"]), (one for one in ["MGW"]), object(), "*", ["MGW", "*"], "MGW\n", "MGW\0",
@@ -57,7 +62,7 @@ ACCEPTED = [
     {"audience": "prd"},
     {"audience": "https://merchant.example/d1"},
     {"subject": ["A", "B"]},
-    {"subject": {"A", "B"}},
+    pytest.param({"subject": {"A", "B"}}, id="a set of two"),
     {"subject": frozenset({"A"})},
     {"subject": ("A",)},
     {"subject": ANY_SUBJECT},
@@ -90,7 +95,7 @@ def test_the_other_environment_is_the_other_one(audience: str, others: set[str])
 
 def test_a_policy_cannot_be_changed() -> None:
     policy = d1_policy(**GOOD)
-    with pytest.raises(FrozenInstanceError):
+    with pytest.raises(AttributeError):
         policy.audience = "prd"  # type: ignore[misc]
 
 

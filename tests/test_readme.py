@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import logging
 import re
 import subprocess
 import sys
@@ -10,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from . import django_settings  # noqa: F401 - it configures Django
-from .support import KEY
+from .support import KEY, unmeasured
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
 BLOCK = r"^```python\n(.*?)^```$"
 CONTRACT = re.findall(r"^<!-- contract -->\n" + BLOCK, README, re.DOTALL | re.MULTILINE)
 BLOCKS = [block for block in re.findall(BLOCK, README, re.DOTALL | re.MULTILINE) if block not in CONTRACT]
@@ -35,9 +38,14 @@ def _title(block: str) -> str:
 
 
 @pytest.mark.parametrize("block", BLOCKS, ids=map(_title, BLOCKS))
-def test_block_runs_and_prints_what_it_says(
-    block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a268_block_runs_and_prints_what_it_says(
+    block: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     (tmp_path / "keys").mkdir()
     (tmp_path / "keys" / f"{KEY.kid}.pem").write_text(KEY.pem)
     monkeypatch.chdir(tmp_path)
@@ -46,15 +54,57 @@ def test_block_runs_and_prints_what_it_says(
     for said in re.findall(r"^ *print\(.*\)  # (.*)$", block, re.MULTILINE):
         pattern = ".*".join(map(re.escape, said.split("...")))
         assert re.search(f"^{pattern}$", printed, re.MULTILINE), f"{said!r} is not in {printed!r}"
+    assert "eyJ" not in printed + caplog.text, "a token is printed, or logged"
 
 
 def test_the_contract_suite_runs_as_a_merchant_would_run_it(tmp_path: Path) -> None:
     (tmp_path / "your_app.py").write_text(YOUR_APP)
     (tmp_path / "test_contract.py").write_text(CONTRACT[0])
     command = [sys.executable, "-m", "pytest", "-q", "--rootdir=.", "test_contract.py"]
-    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    run = subprocess.run(command, cwd=tmp_path, env=unmeasured(), capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
     assert re.search(r"^2\d\d passed", run.stdout, re.MULTILINE), run.stdout[-300:]
+
+
+EXAMPLES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted((ROOT / "examples").rglob("*.py"))}
+SHOWN = {**{_title(block): block for block in (*BLOCKS, *CONTRACT)}, **EXAMPLES}
+
+
+@pytest.mark.parametrize("source", SHOWN.values(), ids=SHOWN.keys())
+def test_a268_what_is_shown_pins_the_merchant_and_loosens_nothing(source: str) -> None:
+    for call in (node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)):
+        settings = {keyword.arg: ast.unparse(keyword.value) for keyword in call.keywords}
+        if ast.unparse(call.func) in ("D1Verifier", "AccessTokenVerifier"):
+            assert "subject" in settings
+        assert re.fullmatch(r"\['/[a-z]+'(, '/[a-z]+')*\]", settings.get("exclude", "['/health']"))
+        assert "notify" not in settings.get("exclude", "")
+        assert settings.get("verify") != "False"
+        assert not settings.keys() & {"leeway", "max_lifetime", "reveal_reason", "optional"}
+    for loosened in ("ANY_SUBJECT", "CERT_NONE", "check_hostname", "_create_unverified_context"):
+        assert loosened not in source
+
+
+STATED = [
+    pytest.param(
+        "README.md", "Use one verifier, with a store of its own, for staging and one for production", id="A120-README"
+    ),
+    pytest.param("README.md", "with a healthy source.* withdrawn key is refused within", id="A171-README"),
+    pytest.param("README.md", "held to 60.3,600 s", id="A172-README"),
+    pytest.param(".github/SECURITY.md", "wall clock is the authority", id="A197-SECURITY"),
+    pytest.param("README.md", "Not checked:.* replay", id="A200-README"),
+    pytest.param(".github/SECURITY.md", "Replay", id="A200-SECURITY"),
+    pytest.param(".github/SECURITY.md", "local variables", id="A215-SECURITY"),
+    pytest.param(".github/SECURITY.md", "Key ids .* timing", id="A222-SECURITY"),
+    pytest.param("README.md", r"`exp` \+ 30 \+ 900 \+ 30 s", id="A243-README"),
+    pytest.param("README.md", "no rate limit.* put one in front of the endpoint", id="A255-README"),
+]
+
+
+@pytest.mark.parametrize(("name", "pattern"), STATED)
+def test_what_is_not_guaranteed_is_written_down(name: str, pattern: str) -> None:
+    if not (ROOT / name).exists():
+        pytest.skip("the source distribution comes without .github")
+    assert re.search(pattern, " ".join((ROOT / name).read_text().split()))
 
 
 def test_there_are_blocks() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d1verify import (
+    D1Token,
     D1Verifier,
     HeaderVerifier,
     KeyCache,
@@ -20,6 +22,7 @@ from d1verify import (
     Reason,
     StaticKeyStore,
     TokenError,
+    bearer,
 )
 from d1verify import (
     verifier as verifier_module,
@@ -285,6 +288,41 @@ def test_an_observer_that_fails_changes_no_verdict(caplog: pytest.LogCaptureFixt
     assert "an observer failed" in caplog.text
 
 
+def test_a_header_of_a_known_token_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier, header = make_verifier(), b"Bearer " + KEY.mint().encode()
+    first = verifier.verify_header(header)
+    monkeypatch.setattr(bearer, "token_from_header", lambda _value: pytest.fail("read again"))
+    assert verifier.verify_header(header) is first
+
+
+@pytest.mark.parametrize("value", [
+    pytest.param(b"bearer %s", id="scheme in another case"),
+    pytest.param(b"Bearer  %s", id="two spaces"),
+    pytest.param(b"Bearer %s", id="as usual"),
+])  # fmt: skip
+def test_every_spelling_of_a_header_gives_the_token_that_is_known(value: bytes) -> None:
+    verifier, token = make_verifier(), KEY.mint().encode()
+    assert verifier.verify_header(value % token) is verifier.verify(token) is verifier.verify_header(value % token)
+
+
+def test_a_header_of_a_known_token_falls_with_its_key() -> None:
+    store = ScriptedStore(key_set(KEY, OTHER_KEY))
+    verifier, header = make_verifier(store), b"Bearer " + KEY.mint().encode()
+    verifier.verify_header(header)
+    store.answer = key_set(OTHER_KEY)
+    verifier.refresh()
+    assert refused(lambda: verifier.verify_header(header)) == "unknown_key"
+
+
+@pytest.mark.parametrize("broken", ["NaN", None, OSError()], ids=["text", "None", "no number"])
+def test_a_header_of_a_known_token_is_refused_while_the_clock_is_broken(broken: Any) -> None:
+    clock = Clock()
+    verifier, header = make_verifier(clock=clock), b"Bearer " + KEY.mint().encode()
+    verifier.verify_header(header)
+    clock.now = broken
+    assert refused(lambda: verifier.verify_header(header)) == "malformed_token"
+
+
 @pytest.mark.parametrize("broken", [None, "soon"])
 @pytest.mark.parametrize("size", [0, 8])
 def test_a_clock_that_breaks_later_refuses(broken: Any, size: int, caplog: pytest.LogCaptureFixture) -> None:
@@ -333,9 +371,9 @@ ACTIONS = st.one_of(
 )
 
 
-def outcome(verifier: D1Verifier, token: str) -> object:
+def outcome(verify: Callable[[Any], D1Token], token: str | bytes) -> object:
     try:
-        return verifier.verify(token).claims
+        return verify(token).claims
     except (TokenError, KeyStoreError) as error:
         return error.reason, getattr(error, "kid", None), getattr(error, "signed", None)
 
@@ -356,7 +394,10 @@ def test_a_cached_verifier_answers_as_an_uncached_one(actions: list[tuple[str, A
             uncached.refresh()
         else:
             timer.advance(0.1)
-            assert outcome(cached, value) == outcome(uncached, value)
+            header = b"Bearer " + value.encode()
+            expected = outcome(uncached.verify, value)
+            assert outcome(cached.verify_header, header) == outcome(cached.verify, value) == expected
+            assert outcome(cached.verify_header, header) == outcome(uncached.verify_header, header) == expected
 
 
 def test_static_keys_never_ask_again() -> None:

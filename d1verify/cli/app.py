@@ -24,7 +24,7 @@ from .sources import store_from
 
 __all__ = ["app", "run"]
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="d1verify",
     no_args_is_help=True,
     add_completion=False,

@@ -51,7 +51,7 @@ class Merchant:
     def __init__(self, d1: DemoKey, secret: str) -> None:
         key = SigningKey.generate()
         d1_keys = StaticKeyStore({d1.kid: SigningKey(d1.pair).public})
-        self.requests = 0
+        self.requests: int = 0
         self._endpoint = TokenEndpoint(
             verifier=D1Verifier(d1_keys, audience="stg", subject=GATEWAYS),
             signing_key=key,
@@ -63,7 +63,7 @@ class Merchant:
         own_keys = StaticKeyStore({key.kid: key.public})
         access = AccessTokenVerifier(own_keys, issuer=_MERCHANT, audience=_API, subject=GATEWAYS)
         guard = Middleware(D1AuthMiddleware, verifier=access, reveal_reason=True)
-        self.app = Starlette(
+        self.app: Starlette = Starlette(
             routes=[
                 Route(TOKEN_PATH, self),
                 Route(NOTIFY_PATH, notify_update, methods=["POST"], middleware=[guard]),

@@ -36,9 +36,9 @@ class Guard:
                 raise ConfigurationError(f"verifier must have a {method}() method, as a D1Verifier has")
         if not isinstance(reveal_reason, bool):
             raise ConfigurationError("reveal_reason must be True or False")
-        self.verifier = verifier
-        self.realm = check_realm(realm)
-        self.reveal_reason = reveal_reason
+        self.verifier: HeaderVerifier = verifier
+        self.realm: str = check_realm(realm)
+        self.reveal_reason: bool = reveal_reason
 
     def refuse(
         self, request: HttpRequest, path_kwarg: str | None = None, kwargs: Mapping[str, Any] = _NO_KWARGS
@@ -91,7 +91,7 @@ class Guard:
             try:
                 token.require_subject(kwargs[path_kwarg])
             except TokenError as error:
-                log_refusal(error)
+                log_refusal(error, self.verifier)
                 return self._answer(request, error)
         request.d1_token = token  # type: ignore[attr-defined]
         request._d1_verifier = self.verifier  # type: ignore[attr-defined]  # noqa: SLF001 - ours

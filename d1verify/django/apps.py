@@ -23,7 +23,7 @@ class D1VerifyConfig(AppConfig):
 
     name = "d1verify.django"
     label = APP_LABEL
-    verbose_name = "D1 calls"
+    verbose_name: str = "D1 calls"
 
     @property
     def guard(self) -> Guard:

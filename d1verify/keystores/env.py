@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import math
 import os
@@ -84,7 +83,7 @@ class EnvKeyStore:
 def _from_base64(text: str) -> str:
     data = "".join(text.split()).encode("utf-8", "replace").translate(_URL_SAFE_AS_STANDARD).rstrip(b"=")
     try:
-        decoded = base64.b64decode(data + b"=" * (-len(data) % 4), validate=True).decode("utf-8").strip()
+        decoded = binascii.a2b_base64(data + b"=" * (-len(data) % 4), strict_mode=True).decode("utf-8").strip()
     except (binascii.Error, UnicodeDecodeError):
         decoded = ""
     if not decoded.startswith(("{", "-----")):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from .._keyformats import jwks_entries, parse_json
 from ..errors import ConfigurationError, KeyStoreError
@@ -18,8 +18,7 @@ MAX_AGE = 5.0
 MAX_STALE = 300.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Parsed:
+class _Parsed(NamedTuple):
     """What a file gave: its content, the keys in it, what was skipped, and when it was last seen good."""
 
     content: bytes
@@ -105,7 +104,7 @@ class FileKeyStore:
         if isinstance(content, KeyStoreError):
             raise content
         if known is not None and known.content == content:
-            return replace(known, seen_at=now)
+            return known._replace(seen_at=now)
         keys: list[tuple[str, PublicKey]] = []
         skipped: list[SkippedKey] = []
         for candidate in self._candidates(name, content):

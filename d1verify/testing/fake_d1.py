@@ -96,7 +96,7 @@ class FakeD1:
         self.audience = audience
         self.subject = subject
         self.clock = clock
-        self.leeway = checked_seconds(leeway, "leeway", low=0, high=MAX_LEEWAY)
+        self.leeway: float = checked_seconds(leeway, "leeway", low=0, high=MAX_LEEWAY)
         self.path = path
         self.open_path = open_path
         self.websocket_path = websocket_path

@@ -1,0 +1,120 @@
+"""The records of calls: what was refused and why, and what failed inside. Floods of either are summarised."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+from ._flood import Flood, Tally
+from ._records import Line, log, shown
+from .errors import KeyStoreError, Reason, TokenError
+
+__all__ = ["FailureLog", "RefusalLog", "log_refusal"]
+
+
+class _Kind(NamedTuple):
+    """What makes two refusals alike."""
+
+    reason: Reason
+    signed: bool
+
+    @property
+    def level(self) -> int:
+        """Anybody can cause what is refused before the signature holds; what D1 signed and we refuse is news."""
+        return logging.WARNING if self.signed else logging.DEBUG
+
+    def fields(self, event: str, count: int) -> dict[str, object]:
+        return {"d1_event": event, "d1_reason": self.reason.value, "d1_signed": self.signed, "d1_count": count}
+
+
+class _Failure(NamedTuple):
+    message: str
+    kind: str
+
+    def fields(self, count: int) -> dict[str, object]:
+        return {"d1_event": "internal_failure", "d1_error": self.kind, "d1_count": count}
+
+
+class FailureLog:
+    """Writes what has failed inside, or in a hook of the app's, and changed no verdict.
+
+    Args:
+        timer: a monotonic clock, in seconds.
+    """
+
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+        self._flood: Flood[_Failure] = Flood(_repeated, timer)
+
+    def write(self, message: str, kind: str) -> None:
+        """Write or count the failure.
+
+        Args:
+            message: a fixed text, with one `%s` for the kind.
+            kind: the type of what was raised or returned. Its text may hold what must not be logged.
+        """
+        failure = _Failure(message, kind)
+        if self._flood.admit(failure):
+            Line(logging.ERROR, message, (kind,), failure.fields(1)).write()
+
+
+class RefusalLog:
+    """Writes one record per refused call, and in a flood the first ones of a reason and then a count of them.
+
+    Each verifier has one of its own.
+
+    Args:
+        timer: a monotonic clock, in seconds.
+
+    Attributes:
+        failures: where to write what failed inside while a call was judged.
+    """
+
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+        self.failures = FailureLog(timer)
+        self._flood: Flood[_Kind] = Flood(_summary, timer)
+
+    def write(self, error: TokenError | KeyStoreError) -> None:
+        """Write or count the refusal. Where nobody listens at its level, it is not even counted."""
+        signed, kid = (False, None) if isinstance(error, KeyStoreError) else (error.signed, error.kid)
+        if not log.isEnabledFor(logging.WARNING if signed else logging.DEBUG):
+            return
+        kind = _Kind(error.reason, signed)
+        if self._flood.admit(kind):
+            named = None if kid is None else shown(kid)
+            args = (error.reason.value, "-" if named is None else named)
+            fields = {**kind.fields("call_refused", 1), "d1_kid": named}
+            Line(kind.level, "refused a call: %s (kid %s)", args, fields).write()
+
+
+def _summary(tally: Tally[_Kind]) -> Line:
+    kind = tally.key
+    fields = {**kind.fields("calls_refused", tally.number), **_times(tally)}
+    args = (f"{tally.number:,}", kind.reason.value, _when(tally))
+    return Line(kind.level, "refused %s more calls: %s (%s)", args, fields)
+
+
+def _repeated(tally: Tally[_Failure]) -> Line:
+    message, kind = tally.key
+    fields = {**tally.key.fields(tally.number), **_times(tally)}
+    return Line(logging.ERROR, f"{message}, %s times more (%s)", (kind, f"{tally.number:,}", _when(tally)), fields)
+
+
+def _when(tally: Tally[_Kind] | Tally[_Failure]) -> str:
+    within = f"in {tally.seconds:.0f} s"
+    return f"{within}, {tally.ago:.0f} s ago" if tally.ago >= 1 else within
+
+
+def _times(tally: Tally[_Kind] | Tally[_Failure]) -> dict[str, object]:
+    return {"d1_seconds": round(tally.seconds, 3), "d1_seconds_ago": round(tally.ago, 3)}
+
+
+# For verifiers that are none of ours and have no log of their own.
+_OF_OTHERS: Final = RefusalLog()
+
+
+def log_refusal(error: TokenError | KeyStoreError, verifier: object = None) -> None:
+    """Write the record of a call that an edge refuses, after `verifier` had let it through."""
+    own = getattr(verifier, "_refusal_log", None)
+    (own if isinstance(own, RefusalLog) else _OF_OTHERS).write(error)
