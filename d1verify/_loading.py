@@ -80,9 +80,11 @@ class PendingLoad:
 
 def _thread_safe_call_soon() -> Callable[[Callable[[], object]], object]:
     """Return the running event loop's way of being called from another thread."""
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_run():
-        call_soon: Callable[[Callable[[], object]], object] = trio.lowlevel.current_trio_token().run_sync_soon
+    lowlevel = sys.modules.get("trio.lowlevel")
+    # Another thread may be importing trio just now, the HTTP client's for one; nothing runs in it then.
+    in_trio_run = getattr(lowlevel, "in_trio_run", None)
+    if lowlevel is not None and in_trio_run is not None and in_trio_run():
+        call_soon: Callable[[Callable[[], object]], object] = lowlevel.current_trio_token().run_sync_soon
         return call_soon
     import asyncio
 

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import types
 from collections.abc import Callable
 
 import anyio
@@ -16,7 +17,7 @@ import trio
 
 from d1verify import KeyCache, KeySet, KeyStoreError, PublicKey
 from d1verify._freshness import Attempt
-from d1verify._loading import PendingLoad, pause, start_thread
+from d1verify._loading import PendingLoad, _thread_safe_call_soon, pause, start_thread
 
 from .loads import verifier_over
 from .support import KEY, Clock, ScriptedStore, key_set
@@ -276,3 +277,14 @@ def test_an_event_loop_ends_with_a_load_in_the_air() -> None:
     )
     assert (ended.returncode, ended.stdout) == (0, "refused\n")
     assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["trio", "trio.lowlevel"])
+def test_trio_that_another_thread_is_importing_is_not_running(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "trio.lowlevel", raising=False)
+    monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+
+    async def call_soon() -> object:
+        return _thread_safe_call_soon() == asyncio.get_running_loop().call_soon_threadsafe
+
+    assert asyncio.run(call_soon())
