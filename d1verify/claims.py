@@ -64,6 +64,8 @@ def check(payload: dict[str, Any], policy: Policy) -> Window:
     )
     if not (as_configured or (_is_text(issuer) and _is_name(subject) and _is_audience(audience))):
         raise TokenError(Reason.INVALID_CLAIM)
+    if type(payload.get("jti", "")) is not str:  # Nothing reads it, but RFC 7519 §4.1.7 has it so.
+        raise TokenError(Reason.INVALID_CLAIM)
     window = _window(payload, expires_at, policy)
     if not as_configured:
         _check_values(issuer, audience, subject, policy)

@@ -182,6 +182,16 @@ def test_any_subject_takes_no_control_characters(sub: str) -> None:
     assert reason_of({"sub": sub}, subject=ANY_SUBJECT) in ("invalid_claim", "wrong_subject")
 
 
+@pytest.mark.parametrize("value", [5, True, None, ["x"], {}], ids=repr)
+def test_refuses_a_jti_that_is_no_text(value: object) -> None:
+    assert refused(lambda: check(d1_claims(jti=value), policy())) == "invalid_claim"
+
+
+@pytest.mark.parametrize("value", ["", "x", "\u20ac" * 300], ids=["empty", "short", "long"])
+def test_takes_any_text_as_jti(value: str) -> None:
+    check(d1_claims(jti=value), policy()).check(NOW)
+
+
 def window(**changes: Any) -> Window:
     return check(d1_claims(**changes), policy())
 

@@ -182,12 +182,18 @@ async def test_a035_what_the_app_raises_after_its_answer_began_goes_through() ->
 
 
 async def test_a036_the_scope_is_copied_and_nothing_leaks() -> None:
-    guarded = Guarded(exclude=EXCLUDE)
-    scope: dict[str, Any] = {"path": "/health", "method": "GET", "state": {}}
-    await guarded.call(GOOD, path="/pay")
-    await guarded.call(**scope)
-    assert not guarded.reached[1]["user"].is_authenticated
-    assert set(scope) == {"path", "method", "state"}
+    guarded, sent = Guarded(exclude=EXCLUDE), []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    for path, headers in (("/pay", [GOOD]), ("/health", [GOOD])):
+        scope = {"type": "http", "method": "GET", "path": path, "raw_path": path.encode(), "headers": headers}
+        before = dict(scope)
+        await guarded.middleware(scope, None, send)  # type: ignore[arg-type]
+        assert scope == before, "the server's own scope is written to"
+        assert guarded.reached[-1] is not scope
+    assert [scope["user"].is_authenticated for scope in guarded.reached] == [True, False]
 
 
 async def test_a037_there_is_no_optional_mode() -> None:

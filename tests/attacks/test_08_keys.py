@@ -50,7 +50,8 @@ REFUSED_KEYS = [
     pytest.param("-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n", "PUBLIC KEY", id="A139-EC PARAMETERS"),
     pytest.param("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----", "private", id="A139-encrypted"),
     pytest.param("-----BEGIN RSA PUBLIC KEY-----\nAAAA\n-----END RSA PUBLIC KEY-----", "PUBLIC KEY", id="A139-RSA"),
-    pytest.param("<!doctype html><title>Sign in</title>", "PUBLIC KEY", id="A141-login page"),
+    pytest.param("<!doctype html><title>Sign-in-to-the-key-server</title>", "PUBLIC KEY", id="A141-login page"),
+    pytest.param({"error": "key-server-is-down-for-now"}, "P-256", id="A141-another object"),
 ]  # fmt: skip
 
 
@@ -168,7 +169,10 @@ def test_a143_only_regular_files_are_read(folder: Path) -> None:
     server.close()
     keys = FileKeyStore(folder).load()
     assert set(keys) == {KEY.kid}
-    assert {one.name for one in keys.skipped} == {"fifo.pem", "folder.pem", "socket.pem"}
+    why = {one.name: one.why for one in keys.skipped}
+    assert why.keys() == {"fifo.pem", "folder.pem", "socket.pem"}
+    assert why["fifo.pem"] == why["folder.pem"] == "it is not a regular file"
+    assert why["socket.pem"].startswith("it cannot be opened")
 
 
 @pytest.mark.parametrize("device", ["/dev/zero", "/dev/null", "/dev"])
@@ -250,10 +254,21 @@ def test_a_variable_without_keys_is_an_error_at_start_that_names_it(environ: dic
 
 
 def test_a151_a_request_with_fresh_keys_touches_no_file(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    verifier = make_verifier(FileKeyStore(folder))
+    opened: list[object] = []
+    really_open = os.open
+
+    def noting(*args: Any, **kwargs: Any) -> int:
+        opened.append(args[0])
+        return really_open(*args, **kwargs)
+
+    verifier = make_verifier(FileKeyStore(folder), token_cache_size=0)
     verifier.warm_up()
-    monkeypatch.setattr(os, "open", lambda *_args, **_kwargs: pytest.fail("a file is opened"))
-    verifier.verify(KEY.mint())
+    monkeypatch.setattr(os, "open", noting)
+    for _ in range(3):
+        verifier.verify(KEY.mint())
+    assert opened == []
+    verifier.refresh()
+    assert opened, "the store opens its files in another way, and nothing was seen"
 
 
 def test_a151_keys_are_loaded_on_a_thread_of_their_own() -> None:

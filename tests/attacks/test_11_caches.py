@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from cachetools import FIFOCache
 
 from d1verify import ConfigurationError, KeyCache, KeySet, KeyStoreError
 
@@ -84,6 +85,27 @@ def test_a181_the_token_cache_withstands_threads_and_keeps_working() -> None:
         thread.join()
     assert failures == []
     assert verifier.verify(tokens[0]).subject == SUBJECT
+
+
+def test_a181_the_token_cache_is_written_to_under_its_lock_alone() -> None:
+    verifier = make_verifier(token_cache_size=2)
+    known = verifier._known_tokens
+    assert known is not None
+    lock, locked = known._lock, list[bool]()
+
+    class Watched(FIFOCache[bytes, Any]):
+        def __setitem__(self, key: bytes, value: Any) -> None:
+            locked.append(lock.locked())
+            super().__setitem__(key, value)
+
+        def __delitem__(self, key: bytes) -> None:  # The oldest makes way.
+            locked.append(lock.locked())
+            super().__delitem__(key)
+
+    known._values = Watched(2)
+    for number in range(4):
+        verifier.verify(KEY.mint(n=number))
+    assert locked == [True] * 6
 
 
 def test_a182_many_callers_cause_one_load() -> None:

@@ -102,7 +102,7 @@ def test_has_no_permission_on_models() -> None:
 
 
 @pytest.mark.parametrize("permission", [AllowAny, IsAuthenticated, IsAdminUser])
-def test_a_view_that_allows_anybody_is_not_open(permission: type[BasePermission]) -> None:
+def test_a270_a_view_that_allows_anybody_is_not_open(permission: type[BasePermission]) -> None:
     answer = ask(api(D1, permission=permission), sent=None)
     assert (answer.status_code, answer.data) == (401, {"error": "missing_token"})
     assert answer["WWW-Authenticate"] == 'Bearer realm="d1"'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 
 import pytest
@@ -22,26 +23,42 @@ from .cases import (
     Expected,
     NoKeys,
     bearer,
+    verifier_for_cases,
 )
-from .edge import Answer, Call, Edge, Options, WebSocketAnswer
+from .edge import Answer, Call, Edge, Options, WebSocketAnswer, WebSocketCall
 
 refused_cases = pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.id)
 accepted_cases = pytest.mark.parametrize("case", ACCEPTED, ids=lambda case: case.id)
 
 
+@functools.cache
+def built(edge: Edge, verifier: HeaderVerifier, options: Options) -> Call:
+    """Return the call to one app for all cases, as a server has one for all requests."""
+    return edge.build(verifier, options)
+
+
+@functools.cache
+def built_websocket(edge: Edge, verifier: HeaderVerifier) -> WebSocketCall:
+    return websocket_call(edge, verifier)
+
+
+def websocket_call(edge: Edge, verifier: HeaderVerifier) -> WebSocketCall:
+    assert edge.build_websocket is not None
+    return edge.build_websocket(verifier, Options())
+
+
 @pytest.fixture
 def call(edge: Edge, case_verifier: D1Verifier) -> Call:
-    return edge.build(case_verifier, Options())
+    return built(edge, case_verifier, Options())
 
 
 @pytest.fixture
 def call_with_health(edge_with_exclude: Edge, case_verifier: D1Verifier) -> Call:
-    return edge_with_exclude.build(case_verifier, Options(exclude=("/health",)))
+    return built(edge_with_exclude, case_verifier, Options(exclude=("/health",)))
 
 
-def handshake(edge: Edge, verifier: HeaderVerifier, case: Case, *, denial_response: bool) -> WebSocketAnswer:
-    assert edge.build_websocket is not None
-    return edge.build_websocket(verifier, Options())(case.target, case.headers, denial_response=denial_response)
+def handshake(edge: Edge, verifier: D1Verifier, case: Case, *, denial_response: bool) -> WebSocketAnswer:
+    return built_websocket(edge, verifier)(case.target, case.headers, denial_response=denial_response)
 
 
 def assert_is(answer: Answer, expected: Expected, edge: Edge, *, body: bool = True) -> None:
@@ -84,7 +101,7 @@ def test_names_the_reason_only_when_told_to(
     case: Case, edge_with_answer_options: Edge, case_verifier: D1Verifier
 ) -> None:
     edge = edge_with_answer_options
-    answer = edge.build(case_verifier, Options(reveal_reason=True))("POST", case.target, case.headers)
+    answer = built(edge, case_verifier, Options(reveal_reason=True))("POST", case.target, case.headers)
     reason = case.reason
     expected = case.expected
     assert answer.json == {"error": expected.error, "error_description": reason}
@@ -157,8 +174,9 @@ def test_answers_each_reason_as_the_core_does(reason: Reason, edge: Edge) -> Non
         assert ours <= {(name.lower(), value) for name, value in answer.headers}
 
 
-def test_says_nothing_of_the_token(edge: Edge, call: Call, caplog: pytest.LogCaptureFixture) -> None:
+def test_says_nothing_of_the_token(edge: Edge, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
+    call = edge.build(verifier_for_cases(), Options())
     said = ""
     for case in REFUSED:
         said += repr(call("POST", case.target, case.headers))
@@ -234,10 +252,11 @@ def test_accepts_a_websocket(case: Case, edge_with_websocket: Edge, case_verifie
 
 
 def test_a_websocket_is_told_to_come_back_when_keys_cannot_be_had(edge_with_websocket: Edge) -> None:
-    denied = handshake(edge_with_websocket, NoKeys(), ACCEPTED[0], denial_response=True)
+    call, case = websocket_call(edge_with_websocket, NoKeys()), ACCEPTED[0]
+    denied = call(case.target, case.headers, denial_response=True)
     assert denied.denial is not None
     assert_is(denied.denial, ANSWERS["keys_unavailable"], edge_with_websocket)
-    closed = handshake(edge_with_websocket, NoKeys(), ACCEPTED[0], denial_response=False)
+    closed = call(case.target, case.headers, denial_response=False)
     assert closed.close_code == 1013
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import shlex
 import shutil
@@ -16,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-from tests.support import KEY, SUBJECT, SigningKey, d1_claims
+from tests.support import KEY, SUBJECT, SigningKey, d1_claims, unmeasured
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_SECONDS = 30
@@ -97,7 +96,7 @@ def installed(program: str) -> str:
 
 def environment(**changes: str | None) -> dict[str, str]:
     """Return this environment with a verifier's settings for `KEY`; None takes one away."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("D1VERIFY_")}
+    kept = {name: value for name, value in unmeasured().items() if not name.startswith("D1VERIFY_")}
     wanted: dict[str, str | None] = {**kept, **SETTINGS, "PYTHONUNBUFFERED": "1", **changes}
     return {name: value for name, value in wanted.items() if value is not None}
 

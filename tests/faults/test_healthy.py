@@ -65,7 +65,7 @@ def test_a_rotation_is_seen_by_an_unknown_kid_within_one_fetch(
 
 
 @every_kind
-def test_a_removed_key_is_refused_once_its_set_is_due(endpoint: Endpoint, clock: Clock, kind: str) -> None:
+def test_a171_a_removed_key_is_refused_once_its_set_is_due(endpoint: Endpoint, clock: Clock, kind: str) -> None:
     watched = watched_over(endpoint, clock, KEY, OTHER_KEY)
     assert ask(watched.cache, KEY.kid, kind).outcome == "key"
     endpoint.keys = (OTHER_KEY,)
@@ -77,7 +77,9 @@ def test_a_removed_key_is_refused_once_its_set_is_due(endpoint: Endpoint, clock:
     assert endpoint.statuses == [200, 200]
 
 
-def test_a_removed_key_is_refused_though_its_token_was_verified_before(endpoint: Endpoint, clock: Clock) -> None:
+def test_a171_a271_a_removed_key_is_refused_though_its_token_was_verified_before(
+    endpoint: Endpoint, clock: Clock
+) -> None:
     watched = watched_over(endpoint, clock, KEY, OTHER_KEY)
     verifier = D1Verifier(watched.cache, audience="stg", subject=SUBJECT, clock=lambda: NOW)
     token = KEY.mint()

@@ -31,7 +31,7 @@ from d1verify.keystores._running import run_to_its_end
 from ..faults.callers import wait_until
 from ..faults.certificates import authority, mutual_context, server_contexts, trusting_context
 from ..faults.servers import HOST, JSON, Connection, RawServer, answering, head, jwks, message, raw_server, serving
-from ..support import KEY, OTHER_KEY, SigningKey
+from ..support import KEY, OTHER_KEY, SigningKey, unmeasured
 
 SECRET = "s3cret-of-the-header"
 
@@ -83,51 +83,62 @@ def test_takes_url(url: str) -> None:
     HTTPKeyStore(url)
 
 
-@pytest.mark.parametrize(
-    ("url", "why"),
-    [
-        ("http://keys.example/jwks", "loopback"),
-        ("http://10.0.0.1/jwks", "loopback"),
-        ("http://localhost.example/jwks", "loopback"),
-        ("http://127.0.0.1.example/jwks", "loopback"),
-        ("http://2130706433/jwks", "an https URL"),
-        ("http://127.1/jwks", "an https URL"),
-        ("http://[::2]/jwks", "loopback"),
-        ("https://user:pw@keys.example/", "user name"),
-        ("https://@keys.example/", "user name"),
-        ("http://localhost@evil.example/", "user name"),
-        ("https://keys.example\\@evil.example/", "user name"),
-        ("https://keys.example/jwks#x", "fragment"),
-        ("https://keys.example/jwks#", "fragment"),
-        ("https://keys.example\\evil/", "an https URL"),
-        ("https://keys.example/a\\b", "an https URL"),
-        ("https://keys.example/a b", "an https URL"),
-        ("https://keys.example/\r\nX: y", "an https URL"),
-        ("https://keys.example/\u00e4", "an https URL"),
-        ("https://k\u0435ys.example/", "an https URL"),
-        ("https://keys.example:0/", "an https URL"),
-        ("https://keys.example:65536/", "an https URL"),
-        ("https://keys.example:x/", "an https URL"),
-        ("https://keys%2eexample/", "an https URL"),
-        ("https://999.1.1.1/", "an https URL"),
-        ("https://[::x]/", "an https URL"),
-        ("https://[::1/", "an https URL"),
-        ("https://[1.2.3.4]x/", "an https URL"),
-        ("https://.../", "an https URL"),
-        ("https:///jwks", "an https URL"),
-        ("https:keys.example/jwks", "an https URL"),
-        ("//keys.example/jwks", "an https URL"),
-        ("keys.example/jwks", "an https URL"),
-        ("file:///etc/passwd", "an https URL"),
-        ("ftp://keys.example/", "an https URL"),
-        ("data:application/json,{}", "an https URL"),
-        ("https://keys.example/" + "x" * 2048, "an https URL"),
-        (" https://keys.example/", "an https URL"),
-        ("", "an https URL"),
-        (None, "an https URL"),
-        (b"https://keys.example/", "an https URL"),
+REFUSED_URLS = [
+    *[
+        pytest.param(url, why, id=f"A152-{url!a:.60}")
+        for url, why in (
+            ("http://keys.example/jwks", "loopback"),
+            ("http://10.0.0.1/jwks", "loopback"),
+            ("http://localhost.example/jwks", "loopback"),
+            ("http://127.0.0.1.example/jwks", "loopback"),
+            ("http://2130706433/jwks", "an https URL"),
+            ("http://127.1/jwks", "an https URL"),
+            ("http://[::2]/jwks", "loopback"),
+            ("https:///jwks", "an https URL"),
+            ("https:keys.example/jwks", "an https URL"),
+            ("//keys.example/jwks", "an https URL"),
+            ("keys.example/jwks", "an https URL"),
+            ("file:///etc/passwd", "an https URL"),
+            ("ftp://keys.example/", "an https URL"),
+            ("data:application/json,{}", "an https URL"),
+            ("gopher://keys.example/", "an https URL"),
+        )
     ],
-)
+    *[
+        pytest.param(url, why, id=f"A154-{url!a:.60}")
+        for url, why in (
+            ("https://user:pw@keys.example/", "user name"),
+            ("https://@keys.example/", "user name"),
+            ("http://localhost@evil.example/", "user name"),
+            ("https://keys.example\\@evil.example/", "user name"),
+            ("https://keys.example/jwks#x", "fragment"),
+            ("https://keys.example/jwks#", "fragment"),
+            ("https://keys.example\\evil/", "an https URL"),
+            ("https://keys.example/a\\b", "an https URL"),
+            ("https://keys.example/a b", "an https URL"),
+            ("https://keys.example/\r\nX: y", "an https URL"),
+            ("https://keys.example/\u00e4", "an https URL"),
+            ("https://k\u0435ys.example/", "an https URL"),
+            ("https://keys.example:0/", "an https URL"),
+            ("https://keys.example:65536/", "an https URL"),
+            ("https://keys.example:x/", "an https URL"),
+            ("https://keys%2eexample/", "an https URL"),
+            ("https://999.1.1.1/", "an https URL"),
+            ("https://[::x]/", "an https URL"),
+            ("https://[::1/", "an https URL"),
+            ("https://[1.2.3.4]x/", "an https URL"),
+            ("https://.../", "an https URL"),
+            ("https://keys.example/" + "x" * 2048, "an https URL"),
+            (" https://keys.example/", "an https URL"),
+            ("", "an https URL"),
+            (None, "an https URL"),
+            (b"https://keys.example/", "an https URL"),
+        )
+    ],
+]
+
+
+@pytest.mark.parametrize(("url", "why"), REFUSED_URLS)
 def test_refuses_url(url: Any, why: str) -> None:
     with pytest.raises(ConfigurationError, match=f"^url must .*{why}") as caught:
         HTTPKeyStore(url)
@@ -153,7 +164,7 @@ def _unverifying(**changes: Any) -> ssl.SSLContext:
         pytest.param(False, id="off"),
     ],
 )
-def test_refuses_an_ssl_context_that_does_not_verify(context: Any) -> None:
+def test_a156_refuses_an_ssl_context_that_does_not_verify(context: Any) -> None:
     with pytest.raises(ConfigurationError, match=r"^ssl_context must be an SSLContext that verifies"):
         HTTPKeyStore("https://keys.example/", ssl_context=context)
 
@@ -246,7 +257,7 @@ def test_refuses_numbers_out_of_range(settings: dict[str, Any]) -> None:
 # What is sent
 
 
-def test_sends_one_plain_request_with_headers_of_its_own(server: RawServer) -> None:
+def test_a159_a175_sends_one_plain_request_with_headers_of_its_own(server: RawServer) -> None:
     HTTPKeyStore(server.url + "?tenant=1", headers={"X-Api-Key": SECRET}).load()
     assert server.requests[0].startswith(b"GET /jwks?tenant=1 HTTP/1.1\r\n")
     assert header_lines(server.requests[0]) == {
@@ -259,7 +270,7 @@ def test_sends_one_plain_request_with_headers_of_its_own(server: RawServer) -> N
     }
 
 
-def test_opens_a_connection_per_load_and_keeps_no_cookie(server: RawServer) -> None:
+def test_a175_opens_a_connection_per_load_and_keeps_no_cookie(server: RawServer) -> None:
     server.behaviour = answering(message(jwks(KEY), *JSON, "Set-Cookie: session=1; Path=/"))
     store = HTTPKeyStore(server.url)
     store.load()
@@ -268,7 +279,7 @@ def test_opens_a_connection_per_load_and_keeps_no_cookie(server: RawServer) -> N
     assert "cookie" not in header_lines(server.requests[1])
 
 
-def test_ignores_the_environments_proxies_certificates_and_netrc(
+def test_a156_ignores_the_environments_proxies_certificates_and_netrc(
     tls_server: RawServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "netrc").write_text(f"machine {HOST} login me password {SECRET}")
@@ -353,20 +364,20 @@ def test_goes_through_a_proxy(tls_server: RawServer, scheme: str, caplog: pytest
         pytest.param(None, id="none"),
     ],
 )
-def test_takes_content_type(server: RawServer, content_type: str | None) -> None:
+def test_a161_takes_content_type(server: RawServer, content_type: str | None) -> None:
     headers = ["X-Y: z"] if content_type is None else [f"Content-Type: {content_type}"]
     server.behaviour = answering(message(jwks(KEY), *headers))
     assert list(HTTPKeyStore(server.url).load()) == [KEY.kid]
 
 
 @pytest.mark.parametrize("content_type", ["text/html", "text/plain", "application/octet-stream", "application/jose"])
-def test_refuses_content_type(server: RawServer, content_type: str) -> None:
+def test_a161_refuses_content_type(server: RawServer, content_type: str) -> None:
     server.behaviour = answering(message(jwks(KEY), f"Content-Type: {content_type}"))
     assert refused(HTTPKeyStore(server.url)) == "the JWKS endpoint's answer is not declared to be JSON"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "deflate", "zstd", "GZIP", "identity, gzip", "x"])
-def test_refuses_content_encoding(server: RawServer, encoding: str) -> None:
+def test_a159_refuses_content_encoding(server: RawServer, encoding: str) -> None:
     server.behaviour = answering(message(jwks(KEY), *JSON, f"Content-Encoding: {encoding}"))
     assert refused(HTTPKeyStore(server.url)) == "the JWKS endpoint sent an encoded body though asked for a plain one"
 
@@ -376,7 +387,7 @@ def test_takes_content_encoding_identity(server: RawServer) -> None:
     assert len(HTTPKeyStore(server.url).load()) == 1
 
 
-def test_takes_a_body_up_to_max_bytes(server: RawServer) -> None:
+def test_a157_takes_a_body_up_to_max_bytes(server: RawServer) -> None:
     size = len(jwks(KEY))
     assert len(HTTPKeyStore(server.url, max_bytes=size).load()) == 1
     assert refused(HTTPKeyStore(server.url, max_bytes=size - 1)).endswith(f"is longer than {size - 1} bytes")
@@ -434,7 +445,7 @@ def test_gives_a_set_of_which_nothing_is_usable_with_the_reasons(server: RawServ
         ('no-cache="Set-Cookie", max-age=3000', [], 3000),
     ],
 )
-def test_lifetime_is_max_age_less_age_within_limits(cache_control: str, ages: list[str], seconds: float) -> None:
+def test_a170_lifetime_is_max_age_less_age_within_limits(cache_control: str, ages: list[str], seconds: float) -> None:
     assert lifetime(cache_control, ages) == seconds
 
 
@@ -485,7 +496,7 @@ def tagged(server: RawServer) -> Tagged:
     return behaviour
 
 
-def test_304_keeps_the_set_and_renews_its_lifetime(server: RawServer, tagged: Tagged) -> None:
+def test_a174_304_keeps_the_set_and_renews_its_lifetime(server: RawServer, tagged: Tagged) -> None:
     store = HTTPKeyStore(server.url)
     first = store.load()
     tagged.more = ("Cache-Control: max-age=400", "Age: 50")
@@ -498,7 +509,7 @@ def test_304_keeps_the_set_and_renews_its_lifetime(server: RawServer, tagged: Ta
     assert (len(first), second.skipped) == (1, first.skipped)
 
 
-def test_304_that_nobody_asked_for_is_a_failure(server: RawServer, tagged: Tagged) -> None:
+def test_a160_a174_304_that_nobody_asked_for_is_a_failure(server: RawServer, tagged: Tagged) -> None:
     server.behaviour = answering(head("304 Not Modified"))
     store = HTTPKeyStore(server.url)
     assert refused(store) == "the JWKS endpoint answered with status 304"
@@ -587,7 +598,7 @@ def test_loads_where_threads_inherit_the_context_of_a_trio_run(server: RawServer
     assert contextvars.copy_context().run(load).status == 200
 
 
-def test_the_deadline_is_total(server: RawServer) -> None:
+def test_a158_the_deadline_is_total(server: RawServer) -> None:
     def dripping(connection: Connection) -> None:
         connection.read_head()
         connection.drip(message(jwks(KEY)))
@@ -595,7 +606,7 @@ def test_the_deadline_is_total(server: RawServer) -> None:
     server.behaviour = dripping
     started = time.perf_counter()
     assert refused(HTTPKeyStore(server.url, timeout=0.25)) == "the JWKS endpoint gave no complete answer in 0.25 s"
-    assert 0.24 < time.perf_counter() - started < 0.6
+    assert 0.24 < time.perf_counter() - started < 2.5  # The whole answer takes five seconds.
 
 
 def test_the_deadline_holds_for_a_dns_look_up_that_cannot_be_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -604,7 +615,7 @@ def test_the_deadline_holds_for_a_dns_look_up_that_cannot_be_interrupted(monkeyp
     started = time.perf_counter()
     store = HTTPKeyStore("https://keys.example/", timeout=0.1)
     assert refused(store) == "the JWKS endpoint gave no complete answer in 0.1 s"
-    assert 0.1 < time.perf_counter() - started < 0.4
+    assert 0.1 < time.perf_counter() - started < 5
     over.set()
     wait_until(lambda: not store._errands._lost)
 
@@ -622,7 +633,7 @@ def test_closes_the_connection_when_the_deadline_passes(where: str) -> None:
         gc.disable()
         try:
             refused(HTTPKeyStore(server.url, ssl_context=trusting_context(), timeout=0.1))
-            assert closed.wait(1)
+            assert closed.wait(10)
         finally:
             gc.enable()
 
@@ -708,4 +719,4 @@ assert not {"httpx2", "httpcore2", "asyncio", "anyio", "ssl", "trio"} & set(sys.
 d1verify.HTTPKeyStore
 assert "httpx2" in sys.modules
 """
-    subprocess.run([sys.executable, "-c", text], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", text], env=unmeasured(), check=True, timeout=30)

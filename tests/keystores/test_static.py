@@ -28,7 +28,9 @@ def test_what_becomes_of_the_dict_afterwards_changes_nothing() -> None:
     assert list(store.load()) == [KEY.kid]
 
 
-@pytest.mark.parametrize("keys", [{}, None, [], [KEY.public], KEY.pem, 5], ids=repr)
+@pytest.mark.parametrize(
+    "keys", [{}, None, [], [KEY.public], KEY.pem, 5], ids=["no key", "None", "empty list", "list", "PEM", "int"]
+)
 def test_refuses_what_maps_no_key_id_to_a_key(keys: Any) -> None:
     with pytest.raises(ConfigurationError, match="at least one"):
         StaticKeyStore(keys)
@@ -40,7 +42,11 @@ def test_refuses_what_is_no_key_id(kid: Any) -> None:
         StaticKeyStore({kid: KEY.pem})
 
 
-@pytest.mark.parametrize("material", ["", "pem", b"\xff", None, 5, [], object()], ids=repr)
+@pytest.mark.parametrize(
+    "material",
+    ["", "pem", b"\xff", None, 5, [], object()],
+    ids=["empty", "word", "bytes", "None", "int", "list", "object"],
+)
 def test_refuses_what_is_no_key_and_names_its_id(material: Any) -> None:
     with pytest.raises(ConfigurationError, match="'k1'"):
         StaticKeyStore({KEY.kid: KEY.pem, "k1": material})

@@ -49,6 +49,24 @@ def test_a239_an_unknown_id_costs_what_a_wrong_secret_costs(client_id: str, monk
     assert compared == [(32, 32)] * 4
 
 
+@pytest.mark.parametrize("verdict", [True, False])
+def test_a207_secrets_are_compared_in_constant_time_and_in_no_other_way(
+    monkeypatch: pytest.MonkeyPatch, *, verdict: bool
+) -> None:
+    compared: list[bytes] = []
+
+    def deciding(one: bytes, other: bytes) -> bool:
+        compared.extend((one, other))
+        return verdict
+
+    clients = Clients([registered_client()])
+    monkeypatch.setattr(hmac, "compare_digest", deciding)
+    assert found(clients, CLIENT_ID, SECRET) is verdict
+    assert found(clients, CLIENT_ID, "wrong") is verdict
+    # Digests of one length, as bytes: neither the secret's length nor its alphabet (a str raises) makes a difference.
+    assert {(type(one), len(one)) for one in compared} == {(bytes, 32)}
+
+
 def test_a239_an_unknown_id_and_a_wrong_secret_get_the_same_answer() -> None:
     endpoint = make_endpoint()
     unknown = call(endpoint, client_form(), basic("nobody", SECRET))

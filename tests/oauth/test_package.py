@@ -8,12 +8,15 @@ import pytest
 from d1verify import D1VerifyError, KeyStoreError, TokenError, oauth, refusal
 from d1verify.oauth import TokenRequestError
 
+from ..support import unmeasured
+
 LIBRARIES = "{'authlib', 'httpx2', 'starlette', 'joserfc', 'asyncio', 'anyio', 'trio'}"
 
 
 def loaded_after(statement: str) -> str:
     code = f"{statement}\nimport sys\nprint(sorted({LIBRARIES} & set(sys.modules)))"
-    run = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "error", "-c", code]
+    run = subprocess.run(command, env=unmeasured(), capture_output=True, text=True, check=True)
     return run.stdout.strip()
 
 
@@ -32,7 +35,7 @@ def test_who_verifies_access_tokens_loads_neither_authlib_nor_an_http_client() -
     assert loaded_after("from d1verify.oauth import AccessTokenVerifier, merchant_jwks") == "['joserfc']"
 
 
-def test_nothing_loads_authlibs_deprecated_jose() -> None:
+def test_a262_nothing_loads_authlibs_deprecated_jose() -> None:
     everything = "from d1verify.oauth import *\nimport sys\nassert 'authlib.jose' not in sys.modules"
     assert "authlib" in loaded_after(everything)
 

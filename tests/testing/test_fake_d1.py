@@ -24,7 +24,7 @@ from d1verify import ConfigurationError, D1Verifier, FileKeyStore, KeySet, Publi
 from d1verify.testing import NOTIFY_UPDATE_PATH, REMOVE, FakeD1
 from d1verify.testing._signing import SigningKey
 
-from ..support import NOW, SUBJECT, Clock, refused, unb64
+from ..support import NOW, SUBJECT, Clock, refused, unb64, unmeasured
 
 
 def verifier_of(fake_d1: FakeD1, **settings: Any) -> D1Verifier:
@@ -277,7 +277,7 @@ def test_shows_no_key_and_no_token_when_printed() -> None:
 def test_importing_the_kit_loads_no_signing_library_no_http_client_and_no_framework() -> None:
     heavy = "{'joserfc', 'httpx2', 'starlette', 'anyio', 'asyncio', 'pytest', 'd1verify.testing.fake_d1'}"
     script = f"import sys, d1verify.testing; print(sorted({heavy} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], env=unmeasured(), capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 

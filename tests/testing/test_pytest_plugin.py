@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import pytest
 
 from d1verify.testing import FakeD1, contract_cases, pytest_plugin
 from d1verify.testing.pytest_plugin import CaseUnderTest
+
+from ..support import unmeasured
 
 pytest_plugins = ["pytester"]
 
@@ -81,7 +84,9 @@ def test_a_case_that_fails_is_a_failing_test_of_its_own_that_says_what_is_at_sta
 
 
 @pytest.mark.skipif(find_spec("xdist") is None, reason="pytest-xdist is not installed")
-def test_works_with_xdist(run: pytest.Pytester) -> None:
+def test_works_with_xdist(run: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in set(os.environ) - set(unmeasured()):
+        monkeypatch.delenv(name)
     write(run, SUITE)
     run.runpytest_subprocess(*LOAD, "-n", "2").assert_outcomes(passed=PASSED, skipped=SKIPPED)
 
@@ -208,5 +213,5 @@ def test_a_test_run_that_does_not_use_the_plugin_loads_nothing_for_it() -> None:
         "import sys, d1verify.testing.pytest_plugin; "
         "print(sorted({'joserfc', 'httpx2', 'starlette', 'd1verify.testing.cases'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script], env=unmeasured(), capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

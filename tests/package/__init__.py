@@ -1,0 +1,1 @@
+"""What a release is made of, and how it behaves under the interpreter's options."""
