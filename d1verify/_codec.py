@@ -25,8 +25,10 @@ _TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
 _PADDING = (b"", b"", b"==", b"=")
 CANONICAL_ENDINGS = (BASE64URL_ALPHABET, b"", b"AQgw", b"AEIMQUYcgkosw048")
 
-# An int of more digits than this may not fit a double (RFC 8259 §6), so only a longer text needs a look.
+# An int of more digits than this may not fit a double (RFC 8259 §6), so only a longer run of them needs a look.
 _DIGITS_OF_LARGEST_DOUBLE = 308
+_LONG_NUMBER = b"0" * (_DIGITS_OF_LARGEST_DOUBLE + 1)
+_AS_ZEROS = bytes.maketrans(b"123456789", b"000000000")
 # Possessive, so that an unclosed quote costs one pass and not one per quote.
 _JSON_STRING = rb'"(?:[^"\\]++|\\.)*+"?'
 _AS_SQUARE_BRACKETS = bytes.maketrans(b"{}", b"[]")
@@ -72,7 +74,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
         text = data.decode("utf-8").strip(" \t\r\n")
         if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
             _check_depth(data)
-        decoder = _DECODER if len(text) <= _DIGITS_OF_LARGEST_DOUBLE else _DECODER_OF_LONG_TEXT
+        decoder = _DECODER_OF_LONG_NUMBERS if _has_long_number(data) else _DECODER
         value, end = decoder.raw_decode(text)
         if end != len(text) or type(value) is not dict:
             raise MalformedError
@@ -84,6 +86,10 @@ def parse_object(data: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         raise MalformedError from None
     return value
+
+
+def _has_long_number(data: bytes) -> bool:
+    return len(data) > _DIGITS_OF_LARGEST_DOUBLE and _LONG_NUMBER in data.translate(_AS_ZEROS)
 
 
 def _check_depth(data: bytes) -> None:
@@ -124,7 +130,7 @@ def _no_constant(_name: str) -> None:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_object_without_duplicates, parse_float=_finite_float, parse_constant=_no_constant
 )
-_DECODER_OF_LONG_TEXT = json.JSONDecoder(
+_DECODER_OF_LONG_NUMBERS = json.JSONDecoder(
     object_pairs_hook=_object_without_duplicates,
     parse_float=_finite_float,
     parse_int=_bounded_int,

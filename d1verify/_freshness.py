@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from .keys import KeySet, PublicKey
 
-__all__ = ["Answer", "Attempt", "Phase", "State", "Step", "Timing", "decide", "phase_of", "settle"]
+__all__ = ["Answer", "Attempt", "Phase", "State", "Step", "Timing", "decide", "is_plain_miss", "phase_of", "settle"]
 
 MAX_STUCK_LOADS = 4
 
@@ -151,6 +151,16 @@ def decide(state: State, timing: Timing, now: float, *, known: bool) -> Step:
         case _:
             # A set past max_age may say yes, never no.
             return Step(Answer.UNAVAILABLE, load=rested and gate_is_open(state, timing, now), miss=True)
+
+
+def is_plain_miss(state: State, timing: Timing, now: float) -> bool:
+    """Tell whether `decide` has but `unknown_key` to say to a key id that the set lacks: no load to start or to join.
+
+    It may say no where `decide` says so: a flood of unknown key ids in its most frequent form, made short.
+    """
+    if state.attempt is not None or state.revoked or not now < state.refresh_at:
+        return False
+    return state.refresh_at == math.inf or not gate_is_open(state, timing, now)
 
 
 def _on_miss(state: State, timing: Timing, now: float, *, joinable: bool) -> Step:

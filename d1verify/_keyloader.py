@@ -93,10 +93,7 @@ class KeyLoader:
     def _is_plainly_unknown(self, kid: str) -> bool:
         """Tell whether there is nothing to do but to refuse `kid`. A flood of such takes no lock."""
         state = self.state
-        if state.attempt is not None or kid in state.by_kid:
-            return False
-        step = _freshness.decide(state, self._timing, self._timer(), known=False)
-        return step.answer is Answer.UNKNOWN and not step.load
+        return kid not in state.by_kid and _freshness.is_plain_miss(state, self._timing, self._timer())
 
     def unavailable(self) -> KeyStoreError:
         """Return the error for a call that cannot be judged now; it says when keys are looked for next."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Final
 
 from ._freshness import State
-from ._records import Line, log, shown
+from ._records import ERROR, INFO, WARNING, Line, log, shown
 from ._refusal_log import FailureLog, RefusalLog, log_refusal
 from .observer import LoadOutcome
 
@@ -28,11 +27,11 @@ class KeyLog:
             case LoadOutcome.LOADED:
                 return self._on_loaded(state)
             case LoadOutcome.FAILED | LoadOutcome.ABANDONED if self._condition not in ("expired", "revoked"):
-                return self._on_change("failing", logging.WARNING, "loading the keys failed: %s", state.error)
+                return self._on_change("failing", WARNING, "loading the keys failed: %s", state.error)
             case LoadOutcome.EMPTY if self._condition != "revoked":
-                return self._on_change("empty", logging.WARNING, "the key source is empty; looking again")
+                return self._on_change("empty", WARNING, "the key source is empty; looking again")
             case LoadOutcome.REVOKED:
-                return self._on_change("revoked", logging.ERROR, "the key source stays empty: all keys are withdrawn")
+                return self._on_change("revoked", ERROR, "the key source stays empty: all keys are withdrawn")
             case _:
                 return None
 
@@ -40,7 +39,7 @@ class KeyLog:
         """Return the line for a call that found no usable key, if that is new."""
         if state.keys is None or state.revoked:
             return None
-        return self._on_change("expired", logging.ERROR, "the keys are too old to be used: %s", state.error)
+        return self._on_change("expired", ERROR, "the keys are too old to be used: %s", state.error)
 
     def _on_loaded(self, state: State) -> Line | None:
         skipped = () if state.keys is None else state.keys.skipped
@@ -52,10 +51,10 @@ class KeyLog:
         usable, named = len(state.by_kid), ", ".join(kids)
         fields = {"d1_event": "keys_loaded", "d1_usable": usable, "d1_kids": kids, "d1_skipped": len(skipped)}
         if not skipped:
-            return Line(logging.INFO, "keys loaded: %d usable (%s)", (usable, named), fields)
+            return Line(INFO, "keys loaded: %d usable (%s)", (usable, named), fields)
         left_out = "; ".join(f"{shown(one.name)}: {one.why}" for one in skipped[:MAX_SHOWN_NAMES])
         message = "keys loaded: %d usable (%s), %d skipped (%s)"
-        return Line(logging.WARNING, message, (usable, named, len(skipped), left_out), fields)
+        return Line(WARNING, message, (usable, named, len(skipped), left_out), fields)
 
     def _on_change(self, condition: str, level: int, message: str, *args: object) -> Line | None:
         if condition == self._condition:

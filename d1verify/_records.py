@@ -7,15 +7,18 @@ README's section on operating lists them.
 
 from __future__ import annotations
 
-import logging
+import functools
 from collections.abc import Mapping
 from contextlib import suppress
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-__all__ = ["Line", "log", "shown"]
+if TYPE_CHECKING:
+    import logging
 
-log: Final = logging.getLogger("d1verify")
+__all__ = ["DEBUG", "ERROR", "INFO", "WARNING", "Line", "log", "shown"]
+
+DEBUG, INFO, WARNING, ERROR = 10, 20, 30, 40  # logging's own
 
 MAX_SHOWN_CHARACTERS: Final = 64
 
@@ -32,7 +35,15 @@ class Line(NamedTuple):
 
     def write(self) -> None:
         with suppress(Exception):  # A log handler's trouble is not the caller's.
-            log.log(self.level, self.message, *self.args, extra=self.fields)
+            log().log(self.level, self.message, *self.args, extra=self.fields)
+
+
+@functools.cache
+def log() -> logging.Logger:
+    """Return the library's logger. Importing `logging` takes a tenth of the library's import, so it waits for this."""
+    import logging
+
+    return logging.getLogger("d1verify")
 
 
 def shown(text: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from ._flood import Flood, Tally
-from ._records import Line, log, shown
+from ._records import DEBUG, ERROR, WARNING, Line, log, shown
 from .errors import KeyStoreError, Reason, TokenError
 
 __all__ = ["FailureLog", "RefusalLog", "log_refusal"]
@@ -23,7 +22,7 @@ class _Kind(NamedTuple):
     @property
     def level(self) -> int:
         """Anybody can cause what is refused before the signature holds; what D1 signed and we refuse is news."""
-        return logging.WARNING if self.signed else logging.DEBUG
+        return WARNING if self.signed else DEBUG
 
     def fields(self, event: str, count: int) -> dict[str, object]:
         return {"d1_event": event, "d1_reason": self.reason.value, "d1_signed": self.signed, "d1_count": count}
@@ -56,7 +55,7 @@ class FailureLog:
         """
         failure = _Failure(message, kind)
         if self._flood.admit(failure):
-            Line(logging.ERROR, message, (kind,), failure.fields(1)).write()
+            Line(ERROR, message, (kind,), failure.fields(1)).write()
 
 
 class RefusalLog:
@@ -78,7 +77,7 @@ class RefusalLog:
     def write(self, error: TokenError | KeyStoreError) -> None:
         """Write or count the refusal. Where nobody listens at its level, it is not even counted."""
         signed, kid = (False, None) if isinstance(error, KeyStoreError) else (error.signed, error.kid)
-        if not log.isEnabledFor(logging.WARNING if signed else logging.DEBUG):
+        if not log().isEnabledFor(WARNING if signed else DEBUG):
             return
         kind = _Kind(error.reason, signed)
         if self._flood.admit(kind):
@@ -98,7 +97,7 @@ def _summary(tally: Tally[_Kind]) -> Line:
 def _repeated(tally: Tally[_Failure]) -> Line:
     message, kind = tally.key
     fields = {**tally.key.fields(tally.number), **_times(tally)}
-    return Line(logging.ERROR, f"{message}, %s times more (%s)", (kind, f"{tally.number:,}", _when(tally)), fields)
+    return Line(ERROR, f"{message}, %s times more (%s)", (kind, f"{tally.number:,}", _when(tally)), fields)
 
 
 def _when(tally: Tally[_Kind] | Tally[_Failure]) -> str:

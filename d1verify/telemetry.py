@@ -133,7 +133,9 @@ class OpenTelemetryObserver(DormantObserver):
 
     def _begin(self) -> None:
         if not self._shows_gauges:
-            log.warning("another observer reports to this meter provider by the same name: this one's gauges are lost")
+            log().warning(
+                "another observer reports to this meter provider by the same name: this one's gauges are lost"
+            )
         self._listening = True
         for reference in list(self._verifiers.values()):
             begin = reference()

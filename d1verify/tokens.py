@@ -28,6 +28,10 @@ ALGORITHM: Final = "ES256"
 FINGERPRINT_DIGITS: Final = 16
 
 _SIGNATURE_CHARACTERS = 86  # 64 bytes in base64url
+# A JSON object begins with a brace or white space, of which six bits are the first base64url character.
+_FIRST_OF_AN_OBJECT = bytes(BASE64URL_ALPHABET[first >> 2] for first in b"{ \t\r\n")
+_OWN_CLAIMS = ("iss", "sub", "aud", "exp", "iat", "nbf")
+_LARGE_PAYLOAD = 512
 _FORBIDDEN_MEMBERS = frozenset({"crit", "b64", "zip", "enc"})
 
 
@@ -219,6 +223,8 @@ def read_key_id(header: bytes, policy: Policy) -> str:
     Raises:
         TokenError: `malformed_token` or `disallowed_algorithm`.
     """
+    if header[0] not in _FIRST_OF_AN_OBJECT:  # Noise is not worth decoding.
+        raise TokenError(Reason.MALFORMED_TOKEN)
     try:
         members = parse_object(decode_checked_base64url(header))
     except MalformedError:
@@ -245,6 +251,8 @@ def _is_accepted_type(members: dict[str, Any], policy: Policy) -> bool:
 
 def seal(kid: str, payload: bytes, claims: dict[str, Any]) -> D1Token:
     """Return the token object for claims that `claims.check` has passed. For verifiers only."""
+    if len(payload) > _LARGE_PAYLOAD:  # A token may be kept for long; what is seldom asked for is read again then.
+        claims = {name: claims[name] for name in _OWN_CLAIMS if name in claims}
     token = object.__new__(D1Token)
     _set_kid(token, kid)
     _set_payload(token, payload)

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from d1verify import _codec
 from d1verify._codec import MalformedError, decode_base64url, parse_object
 
 PROPERTY = settings(max_examples=300, deadline=None, database=None)
@@ -214,3 +215,30 @@ def test_any_bytes_give_an_object_or_malformed_and_nothing_else(data: bytes) -> 
     assert type(value) is dict
     assert json.loads(data) == value
     json.dumps(value, ensure_ascii=False, allow_nan=False).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("digits", "good"),
+    [
+        pytest.param("1" * 308, True, id="308 digits"),
+        pytest.param("1" + "0" * 308, True, id="309 digits, a double"),
+        pytest.param("2" + "0" * 308, False, id="309 digits, beyond a double"),
+        pytest.param("9" * 309, False, id="309 nines"),
+    ],
+)
+@pytest.mark.parametrize(
+    "shape", ['{"a":%s}', '{"a":-%s}', '{"b":[{"c":1},%s],"d":"%%s"}'], ids=["alone", "negative", "nested"]
+)
+def test_the_length_of_a_number_decides_and_not_that_of_the_text(shape: str, digits: str, *, good: bool) -> None:
+    text = (shape % digits).encode()
+    if good:
+        assert parse_object(text) == json.loads(text)
+    else:
+        with pytest.raises(MalformedError):
+            parse_object(text)
+
+
+def test_a_text_with_many_small_numbers_is_read_by_the_quick_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_codec, "_DECODER_OF_LONG_NUMBERS", None)
+    text = json.dumps({str(n): n for n in range(200)}).encode()
+    assert parse_object(text) == json.loads(text)

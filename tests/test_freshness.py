@@ -395,3 +395,33 @@ BOUNDS: dict[str, tuple[State, float, float | None]] = {
 def test_states_within_what_time_a_withdrawal_holds(case: tuple[State, float, float | None]) -> None:
     state, now, expected = case
     assert f.withdrawal_bound(state, TIMING, now) == expected
+
+
+@pytest.mark.parametrize("gate_from", [-math.inf, FRESH_AT - 1.0, math.inf])
+@pytest.mark.parametrize("now", [LOADED_AT, FRESH_AT, 1080.0, AGEING_AT, DUE_AT, EXPIRED_AT, math.nan])
+def test_a_plain_miss_is_refused_at_once_by_the_table(now: float, gate_from: float) -> None:
+    attempts = (None, young(now), overdue(now))
+    states = [State(), loaded(), loaded(**FAILED), revoked(), immutable(), loaded(**STUCK)]
+    for state in (one._replace(attempt=attempt, gate_from=gate_from) for one in states for attempt in attempts):
+        if f.is_plain_miss(state, TIMING, now):
+            assert f.decide(state, TIMING, now, known=False) == UNKNOWN
+
+
+@pytest.mark.parametrize("state", [loaded(gate_from=FRESH_AT - 1.0), immutable()], ids=["gate shut", "immutable"])
+def test_an_unknown_key_id_is_a_plain_miss_while_there_is_nothing_to_do(state: State) -> None:
+    assert f.is_plain_miss(state, TIMING, FRESH_AT)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        pytest.param(loaded(), id="gate open"),
+        pytest.param(loaded(gate_from=FRESH_AT - 1.0, attempt=young(FRESH_AT)), id="a load to join"),
+        pytest.param(revoked(gate_from=FRESH_AT - 1.0), id="revoked"),
+        pytest.param(revoked(gate_from=FRESH_AT - 1.0, refresh_at=math.inf), id="revoked, for ever"),
+        pytest.param(State(), id="empty"),
+        pytest.param(loaded(gate_from=FRESH_AT - 1.0, refresh_at=FRESH_AT), id="not fresh"),
+    ],
+)
+def test_anything_else_is_no_plain_miss(state: State) -> None:
+    assert not f.is_plain_miss(state, TIMING, FRESH_AT)

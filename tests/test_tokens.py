@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from d1verify import D1Token, Reason, TokenError
+from d1verify import D1Token, Reason, TokenError, tokens
 from d1verify.policy import d1_policy
 from d1verify.tokens import as_bytes, parse
 
-from .support import KEY, NOW, REMOVE, SUBJECT, b64, make_verifier, refused
+from .support import KEY, NOW, REMOVE, SUBJECT, b64, d1_claims, make_verifier, refused
 
 POLICY = d1_policy(audience="stg", subject=SUBJECT, leeway=30, max_lifetime=900)
 HEAD, BODY, SIGNATURE = KEY.mint().split(".")
@@ -295,3 +295,22 @@ def test_require_subject_refuses_another(token: D1Token, other: Any) -> None:
     with pytest.raises(TokenError) as caught:
         token.require_subject(other)
     assert (caught.value.reason, caught.value.kid, caught.value.signed) == (Reason.INSUFFICIENT_SCOPE, KEY.kid, True)
+
+
+@pytest.mark.parametrize("space", [" ", "\t", "\r", "\n"], ids=repr)
+def test_takes_white_space_before_the_header(space: str) -> None:
+    assert parse(as_bytes(raw_head(f'{space}{{"alg":"ES256","kid":"{KEY.kid}"}}')), POLICY).kid == KEY.kid
+
+
+def test_noise_in_the_place_of_a_header_is_not_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokens, "decode_checked_base64url", lambda _segment: pytest.fail("decoded"))
+    for first in "ABFGHabcdfghz0189-_":
+        assert reason_of(f"{first}AAA.{BODY}.{SIGNATURE}") == "malformed_token"
+
+
+def test_a_large_token_keeps_what_is_asked_for_most_and_reads_the_rest_again() -> None:
+    more = {"list": [{}] * 300, "iat": NOW, "nbf": NOW - 1, "aud": ["stg", "x"]}
+    token = make_verifier().verify(KEY.mint(**more))
+    assert (token.audience, token.issued_at, token.not_before) == (("stg", "x"), NOW, NOW - 1)
+    assert token.claims == {**d1_claims(**more)}
+    assert "list" not in token._claims

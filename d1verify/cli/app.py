@@ -15,6 +15,7 @@ from ..verifier import D1Verifier
 from .contract import Reports, Signer, Target, TokenTarget, check_contract
 from .demo import run_demo
 from .demo_oauth import run_oauth_demo
+from .doctor import run_doctor
 from .explain import show_verdict
 from .keys import show_keys
 from .material import generate, print_jwks
@@ -85,6 +86,20 @@ def keys(
     """Load keys as the verifier would; show what it would trust, for how long, and what was skipped and why."""
     store = store_from(source, kid=kid, ca_file=ca_file, client_certificate=client_cert)
     raise typer.Exit(show_keys(source, store, as_json=as_json))
+
+
+@app.command()
+def doctor(
+    *,
+    strict: Annotated[bool, typer.Option("--strict", help="End with 1 for a warning, too.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Look at a deployment from its D1VERIFY_… variables: settings, keys, files, TLS, caching, latency, clock.
+
+    Prints one line for each check, and what to do about what is not well. No secret is printed.
+    Exit codes: 0 nothing failed, 1 a check failed, 2 settings unusable, 3 keys unavailable.
+    """
+    raise typer.Exit(run_doctor(as_json=as_json, strict=strict))
 
 
 @app.command()

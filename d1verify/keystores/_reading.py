@@ -93,7 +93,7 @@ class FileReader:
     def _warn_if_writable(self, path: str, status: os.stat_result) -> None:
         if status.st_mode & stat.S_IWOTH and path not in self._warned:
             self._warned.add(path)
-            log.warning("anybody on this machine may change %s, where trusted keys come from", shown(path))
+            log().warning("anybody on this machine may change %s, where trusted keys come from", shown(path))
 
 
 def _read_up_to(descriptor: int, limit: int) -> bytes:

@@ -247,7 +247,7 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc]
 
 def error_answer(error: OAuth2Error) -> Answer:
     """Return the answer to a request that is refused with `error` (RFC 6749 §5.2), in texts of ours."""
-    log.debug("refused a token request: %s", error.error)
+    log().debug("refused a token request: %s", error.error)
     # An invalid_request says what is wrong; all who raise it do so with a fixed text.
     description = _DESCRIPTIONS.get(error.error, error.description)
     content = {"error": error.error, "error_description": description}
