@@ -60,7 +60,8 @@ class D1AuthMiddleware:
     Args:
         app: the app behind it.
         verifier: a `D1Verifier`, or another `HeaderVerifier`.
-        exclude: exact paths that stay open for GET and HEAD, relative to the mount.
+        exclude: exact paths that stay open for GET and HEAD, relative to the mount. Where the
+            server leaves its `root_path` out of the path, only those of one segment are open.
         realm: the protection space named in challenges.
         reveal_reason: name the reason in answers; for staging.
         on_error: shapes the answer to a refused http request. It cannot let the request
@@ -111,8 +112,9 @@ class D1AuthMiddleware:
             return
         if not isinstance(token, D1Token):
             raise TypeError("the verifier's averify_header() must return a D1Token or raise")
-        verified = {"user": D1User(token), "auth": AuthCredentials(["d1"]), TOKEN_KEY: token}
-        await self._app({**scope, **verified, VERIFIER_KEY: self._verifier}, receive, send)
+        user, auth = D1User(token), AuthCredentials(["d1"])
+        verified = {**scope, "user": user, "auth": auth, TOKEN_KEY: token, VERIFIER_KEY: self._verifier}
+        await self._app(verified, receive, send)
 
     async def _refuse(self, error: TokenError | KeyStoreError, scope: Scope, receive: Receive, send: Send) -> None:
         answer = refusal(error, realm=self._realm, reveal_reason=self._reveal_reason)
@@ -206,4 +208,6 @@ def _is_excluded(scope: Scope, exclude: frozenset[str]) -> bool:
     root_path, path, raw_path = scope.get("root_path", ""), scope["path"], scope.get("raw_path")
     if root_path and (path == root_path or path.startswith(root_path + "/")):
         path = path[len(root_path) :]  # as the router will see it
+    elif root_path and "/" in path[1:]:
+        return False  # Below a Mount, Starlette would look for the whole path again, and find another endpoint.
     return path in exclude and raw_path is not None and is_spelt_out(raw_path, path, root_path)

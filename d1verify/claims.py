@@ -23,9 +23,9 @@ class Window:
     __slots__ = ("ceiling", "hi", "lo")
 
     def __init__(self, lo: float, hi: float, ceiling: float) -> None:
-        self.lo = lo
-        self.hi = hi
-        self.ceiling = ceiling
+        self.lo: float = lo
+        self.hi: float = hi
+        self.ceiling: float = ceiling
 
     def check(self, now: float) -> None:
         """Return if the token is good at `now`.

@@ -15,8 +15,8 @@ try:
     from fastapi import HTTPException, WebSocketException
     from fastapi.openapi.models import HTTPBearer
     from fastapi.security.base import SecurityBase
-except ImportError as missing:
-    raise ImportError('d1verify.fastapi needs FastAPI: pip install "d1verify[fastapi]"') from missing
+except ImportError as _missing:
+    raise ImportError('d1verify.fastapi needs FastAPI: pip install "d1verify[fastapi]"') from _missing
 
 from ._log import log_refusal
 from ._scope import TOKEN_KEY, VERIFIER_KEY
@@ -82,7 +82,7 @@ class D1Bearer(SecurityBase):
         self._verifier = verifier
         self._auto_error = auto_error
         self._path_param = path_param
-        self.model = HTTPBearer(bearerFormat="JWT", description="A JWT signed by D1.")
+        self.model: HTTPBearer = HTTPBearer(bearerFormat="JWT", description="A JWT signed by D1.")
         self.scheme_name = "D1Bearer"
 
     async def __call__(self, conn: HTTPConnection) -> D1Token | None:

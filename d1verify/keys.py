@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple, NoReturn, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never, NoReturn, Protocol, final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
@@ -46,8 +46,13 @@ class PublicKey:
     _key: ec.EllipticCurvePublicKey
     _point: bytes
 
-    def __new__(cls, *_args: object, **_kwargs: object) -> PublicKey:
-        raise TypeError("make a PublicKey with PublicKey.from_pem() or PublicKey.from_jwk()")
+    if TYPE_CHECKING:
+        # Nothing is a Never, so a type checker refuses every call.
+        def __new__(cls, _from_pem_or_jwk: Never, /) -> PublicKey: ...
+    else:
+
+        def __new__(cls, *_args: object, **_kwargs: object) -> PublicKey:
+            raise TypeError("make a PublicKey with PublicKey.from_pem() or PublicKey.from_jwk()")
 
     @classmethod
     def from_pem(cls, pem: str | bytes) -> PublicKey:

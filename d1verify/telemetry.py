@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary, WeakMethod
 
 try:
     from opentelemetry import metrics
-except ImportError as missing:
-    raise ImportError('d1verify.telemetry needs OpenTelemetry: pip install "d1verify[otel]"') from missing
+except ImportError as _missing:
+    raise ImportError('d1verify.telemetry needs OpenTelemetry: pip install "d1verify[otel]"') from _missing
 
 from ._freshness import Phase
 from ._records import log

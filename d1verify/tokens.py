@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from hashlib import sha256
-from typing import Any, Final, NoReturn, final
+from typing import TYPE_CHECKING, Any, Final, Never, NoReturn, final
 
 from ._codec import (
     BASE64URL_ALPHABET,
@@ -51,11 +51,11 @@ class UnverifiedToken:
     def __init__(
         self, kid: str, new_header: bytes | None, payload: bytes, signature: bytes, signing_input: bytes
     ) -> None:
-        self.kid = kid
-        self.new_header = new_header
-        self.payload = payload
-        self.signature = signature
-        self.signing_input = signing_input
+        self.kid: str = kid
+        self.new_header: bytes | None = new_header
+        self.payload: bytes = payload
+        self.signature: bytes = signature
+        self.signing_input: bytes = signing_input
 
 
 @final
@@ -74,8 +74,13 @@ class D1Token:
     _claims: dict[str, Any]
     _payload: bytes
 
-    def __new__(cls, *_args: object, **_kwargs: object) -> D1Token:
-        raise TypeError("a D1Token comes from a verifier only")
+    if TYPE_CHECKING:
+        # Nothing is a Never, so a type checker refuses every call.
+        def __new__(cls, _from_a_verifier: Never, /) -> D1Token: ...
+    else:
+
+        def __new__(cls, *_args: object, **_kwargs: object) -> D1Token:
+            raise TypeError("a D1Token comes from a verifier only")
 
     def __init_subclass__(cls, **_kwargs: object) -> None:
         raise TypeError("D1Token is final")

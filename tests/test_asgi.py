@@ -406,6 +406,9 @@ SHUT: dict[str, dict[str, Any]] = {
     "broken UTF-8": http("/health\ufffd", method="GET", raw_path=b"/health%ff"),
     "look-alike": http("/hea\u217cth", method="GET"),
     "prefix that the router strips": http("/health/pay", method="GET", root_path="/health"),
+    "below a mount, root path not in the path": http(
+        "/status/live", method="GET", root_path="/zzz", raw_path=b"/status/live"
+    ),
     "another mount": http("/other/health", method="GET", root_path="/api"),
     "a mount that only begins alike": http("/apix/health", method="GET", root_path="/api"),
     "mounted, literal path of the whole": http("/api/health", method="GET"),

@@ -24,7 +24,7 @@ CI = ROOT / ".ci"
 LOWEST = CI / "lowest"
 WORKFLOW = ROOT / ".github" / "workflows" / "ci.yml"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CHECKERS = {"django-stubs", "djangorestframework-stubs", "mypy", "ruff"}
+CHECKERS = {"django-stubs", "djangorestframework-stubs", "mypy", "pyright", "ruff"}
 
 needs_ci = pytest.mark.skipif(not LOWEST.exists(), reason="the source distribution comes without .ci")
 

@@ -171,7 +171,7 @@ def _clock(exchange: Exchange, headers: httpx2.Headers, leeway: float) -> Check:
 
 
 def _shown_by_date(headers: httpx2.Headers) -> tuple[float, float] | None:
-    """Return from when to when it can be by the endpoint's clock; Date, like Age, has whole seconds (RFC 9110 §6.6.1)."""
+    """Return from when to when it can be by the endpoint's clock: Date has whole seconds, and so has Age."""
     try:
         date = parsedate_to_datetime(headers.get("Date", ""))
         begins = (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()

@@ -133,13 +133,16 @@ def _endpoint(settings: Settings) -> list[Check]:
 def _keys(variable: str, source: str, store: KeyStore) -> list[Check]:
     """Return what a verifier would trust and what it would leave out."""
     report = {**examine_keys(source, store), "source": variable}  # The value may hold a key or a secret.
-    return [_usable(report), _left_out(report)]
+    checks = [_usable(report), _left_out(report)]
+    return checks if report["skipped"] or report["error"] is None else checks[:1]
 
 
 def _usable(report: dict[str, Any]) -> Check:
     if report["error"] is not None:
-        advice = "put D1's public keys there, as PEM, JWK or JWK Set"
-        return failure("keys", report["error"], advice, ExitCode.UNAVAILABLE)._replace(details=report)
+        is_url = report["kind"] == "URL"
+        advice = "see the lines below" if is_url else "put D1's public keys there, as PEM, JWK or JWK Set"
+        why = report["error"].removeprefix("the verification keys are not available: ")
+        return failure("keys", why, advice, ExitCode.UNAVAILABLE)._replace(details=report)
     bound = report["withdrawal_bound"]
     lasts = "a restart" if bound is None else f"{bound:g} s"
     kids = [key["kid"] for key in report["keys"]]

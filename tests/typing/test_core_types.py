@@ -178,6 +178,11 @@ def _refused(token: D1Token, keys: KeySet, answer: Refusal) -> None:
     StaticKeyStore([KEY.jwk])  # type: ignore[arg-type]
     keys.keys["a"] = KEY.public  # type: ignore[index]
 
+    D1Token()  # type: ignore[call-arg]
+    D1Token("jwt")  # type: ignore[arg-type]
+    PublicKey()  # type: ignore[call-arg]
+    PublicKey(KEY.pem)  # type: ignore[arg-type]
+
     token.subject = "MGW_000002"  # type: ignore[misc]
     token.claims = {}  # type: ignore[misc]
     token.require_subject(None)  # type: ignore[arg-type]
