@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 from .material import mint
 from .measuring import Batch, Effort, Ratio, Samples, interleave, summary
-from .rows import MICROSECONDS, MILLISECONDS, Experiment, Row, at_least, at_most, compared, skipped
+from .rows import MICROSECONDS, MILLISECONDS, Aim, Experiment, Row, at_least, at_most, compared, skipped
 from .served import HEALTH, PATH, TIMES_FASTER
 from .servers import NO_WRK, Load, Served, has_wrk, jwks_endpoint, serve, wait_for_state
 
@@ -26,7 +27,19 @@ def throughput(*, quick: bool) -> list[Row]:
             skipped("uvicorn", _THROUGHPUT, MICROSECONDS, aim, NO_WRK),
             skipped("uvicorn-processor", _PROCESSOR, MICROSECONDS, None, NO_WRK),
         ]
-    with serve(open=True) as unguarded, serve() as guarded:
+    return _throughput("h11", "uvicorn", _THROUGHPUT, aim, quick=quick)
+
+
+def throughput_of_httptools(*, quick: bool) -> list[Row]:
+    """Measure the same where the server itself takes less time, so that the guard takes more of it."""
+    name, what = "uvicorn-httptools", f"{_THROUGHPUT}, with httptools"
+    if find_spec("httptools") is None or not has_wrk():
+        return [skipped(name, what, MICROSECONDS, None, "not measured: httptools or wrk is missing")]
+    return _throughput("httptools", name, what, None, quick=quick)[:1]
+
+
+def _throughput(parser: str, name: str, what: str, aim: Aim | None, *, quick: bool) -> list[Row]:
+    with serve(open=True, http=parser) as unguarded, serve(http=parser) as guarded:
         servers = {"open": unguarded, "guarded": guarded}
         contenders = {name: _loading(server, lambda load: 1 / load.per_second) for name, server in servers.items()}
         ratio = Ratio("open", "guarded")  # Seconds per request, so the quotient is turned round.
@@ -36,8 +49,8 @@ def throughput(*, quick: bool) -> list[Row]:
         processor = Samples(spent, {ratio: summary(ratio.of(spent))}, settled=True)
         note = f"µs per request; wrk with 16 connections, uvicorn made of {guarded.made_of}; {_SHARED}"
         return [
-            compared("uvicorn", _THROUGHPUT, samples, ratio, shown="guarded", aim=aim, figures=figures, note=note),
-            compared("uvicorn-processor", _PROCESSOR, processor, ratio, shown="guarded", note=_UNDISTURBED),
+            compared(name, what, samples, ratio, shown="guarded", aim=aim, figures=figures, note=note),
+            compared(f"{name}-processor", _PROCESSOR, processor, ratio, shown="guarded", note=_UNDISTURBED),
         ]
 
 
@@ -83,4 +96,8 @@ def _loading(served: Served, look: Callable[[Load], float], *, connections: int 
     return lambda _repeats: look(served.load(PATH, token, connections=connections, seconds=1))
 
 
-EXPERIMENTS = (Experiment(("uvicorn", "uvicorn-processor"), throughput), Experiment(("hanging",), tail))
+EXPERIMENTS = (
+    Experiment(("uvicorn", "uvicorn-processor"), throughput),
+    Experiment(("uvicorn-httptools",), throughput_of_httptools),
+    Experiment(("hanging",), tail),
+)

@@ -72,9 +72,8 @@ def main() -> None:
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.bind(("127.0.0.1", 0))
     threading.Thread(target=_end_with, args=(sys.stdin,), daemon=True).start()
-    config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
-    config.load()
-    parser = "httptools" if "httptools" in str(config.http_protocol_class) else "h11"
+    parser = told["http"]
+    config = uvicorn.Config(app, http=parser, log_level="warning", access_log=False, lifespan="off")
     loop = "asyncio" if find_spec("uvloop") is None else "uvloop"
     print(json.dumps({"port": listening.getsockname()[1], "made_of": f"{parser} and {loop}"}), flush=True)
     uvicorn.Server(config).run(sockets=[listening])

@@ -78,7 +78,9 @@ def serve(**told: object) -> Iterator[Served]:
         if process.stdin is None or process.stdout is None:
             raise AssertionError("the pipes were asked for")
         try:
-            process.stdin.write(json.dumps({"open": False, "kid": KEY.kid, "pem": KEY.pem, **told}) + "\n")
+            process.stdin.write(
+                json.dumps({"open": False, "http": "h11", "kid": KEY.kid, "pem": KEY.pem, **told}) + "\n"
+            )
             process.stdin.flush()
             said = json.loads(process.stdout.readline())
             served = Served(f"http://127.0.0.1:{said['port']}", said["made_of"], process.pid)

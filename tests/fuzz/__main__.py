@@ -66,10 +66,8 @@ def _folder(text: str) -> Path:
 
 
 def _fuzz(names: Sequence[str], session: Session, jobs: int) -> int:
-    print(
-        f"{'harness':14}{'executions':>12}{'per second':>12}{'edges':>8}{'features':>10}{'corpus':>8}  findings",
-        flush=True,
-    )
+    columns = f"{'executions':>12}{'per second':>12}{'edges':>8}{'features':>10}{'corpus':>8}"
+    print(f"{'harness':14}{columns}  findings", flush=True)
     with ThreadPoolExecutor(max_workers=jobs) as pool:
         outcomes = []
         for outcome in pool.map(session.fuzz, names):
@@ -82,8 +80,9 @@ def _fuzz(names: Sequence[str], session: Session, jobs: int) -> int:
 
 
 def _row(outcome: Outcome) -> str:
-    numbers = f"{outcome.executions:>12,}{outcome.per_second:>12,}{outcome.edges:>8,}{outcome.features:>10,}{outcome.corpus:>8,}"
-    return f"{outcome.harness:14}{numbers}  {outcome.trouble or len(outcome.findings)}"
+    pace = f"{outcome.executions:>12,}{outcome.per_second:>12,}"
+    reached = f"{outcome.edges:>8,}{outcome.features:>10,}{outcome.corpus:>8,}"
+    return f"{outcome.harness:14}{pace}{reached}  {outcome.trouble or len(outcome.findings)}"
 
 
 def _tell(outcome: Outcome, findings: Path) -> None:

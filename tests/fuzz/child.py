@@ -5,6 +5,7 @@ The package and the oracles are imported here and nowhere before, so that their 
 
 from __future__ import annotations
 
+import shlex
 import sys
 from importlib import import_module
 
@@ -16,7 +17,9 @@ def main(name: str, *arguments: str) -> None:
     atheris = import_module("atheris")
     with atheris.instrument_imports(include=["d1verify", "tests"]):
         harness = load(name)
-    atheris.Setup([sys.argv[0], *arguments], harness.check)
+    # To merge, libFuzzer starts itself anew: it hands the first argument to a shell as it is.
+    itself = shlex.join([sys.executable, "-m", f"{__package__}.child", name])
+    atheris.Setup([itself, *arguments], harness.check)
     atheris.Fuzz()
 
 

@@ -27,6 +27,8 @@ def minimise(harness: str, corpus: Path) -> list[Path]:
         kept.mkdir()
         _merge(harness, kept, folders[-1])
         of_seeds = set(kept.iterdir())
+        if not of_seeds:  # A merge that fails inside ends well outside.
+            raise RuntimeError(f"nothing of the seeds of {harness} could be merged")
         _merge(harness, kept, *folders[:-1])
         fresh = sorted((path.read_bytes() for path in set(kept.iterdir()) - of_seeds), key=len)
         return _commit(harness, fresh)

@@ -79,7 +79,7 @@ def test_finds_a_surprise_behind_the_right_reason(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("d1verify.tokens.parse_object", surprised)
     with pytest.raises(InvariantError, match="an error of ours"):
-        load("verify_signed").check(b"0[]\x1e{}")
+        load("verify_signed").check(b"0{\x1e{}")
 
 
 def test_every_harness_has_seeds_and_a_planted_fault() -> None:

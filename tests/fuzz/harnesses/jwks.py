@@ -19,8 +19,10 @@ MAX_BYTES: Final = 3072
 MAX_CANDIDATES: Final = 4
 # Members end with a comma, so that one insertion after a brace or another comma leaves an object.
 WORDS: Final = (
-    *('"kty":"EC",', '"kty":"oct",', '"kty":"RSA",', '"crv":"P-256",', '"crv":"P-384",', '"use":"sig",', '"use":"enc",'),
-    *('"use":null,', '"alg":"ES256",', '"alg":"ES384",', '"key_ops":["verify"],', '"key_ops":["sign"],', '"key_ops":"verify",'),
+    *('"kty":"EC",', '"kty":"oct",', '"kty":"RSA",', '"crv":"P-256",', '"crv":"P-384",', '"use":"sig",'),
+    '"use":"enc",',
+    *('"use":null,', '"alg":"ES256",', '"alg":"ES384",', '"key_ops":["verify"],', '"key_ops":["sign"],'),
+    '"key_ops":"verify",',
     *('"d":"AA",', '"d":null,', '"k":"AA",', '"kid":"fuzz-key-1",', '"kid":"fuzz-key-2",', '"kid":"",', '"kid":null,'),
     *(f'"{name}":"{jwk(kid)[name]}",' for kid in ("fuzz-key-1", "fuzz-key-2") for name in ("x", "y")),
     *('"keys":[', "[],", "{},", '"\\u0000"', ",", ":", "{", "}", "[", "]", "AA", "="),

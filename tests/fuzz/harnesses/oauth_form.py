@@ -23,7 +23,8 @@ MAX_BYTES: Final = 2048
 WORDS: Final = (
     *("application/x-www-form-urlencoded", "; charset=utf-8", ';charset="utf-8"', "multipart/form-data", "grant_type="),
     *(JWT_BEARER, JWT_BEARER.replace(":", "%3A"), "client_credentials", "assertion=", "client_id=", "client_secret="),
-    *("client_assertion=", "client_assertion_type=", "scope=", "&", "=", ";", "%", "%00", "%26", "%3D", "%C3%A9", "%ff", "+"),
+    *("client_assertion=", "client_assertion_type=", "scope=", "&", "=", ";", "%", "%00", "%26", "%3D", "%C3%A9"),
+    *("%ff", "+"),
 )  # fmt: skip
 
 _MAX_FIELDS: Final = 32

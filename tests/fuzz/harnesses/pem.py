@@ -22,7 +22,8 @@ __all__ = ["MAX_BYTES", "SPKI_OF_POINT", "WORDS", "check"]
 
 MAX_BYTES: Final = 2048
 WORDS: Final = (
-    *("-----BEGIN PUBLIC KEY-----\n", "\n-----END PUBLIC KEY-----\n", "-----BEGIN EC PRIVATE KEY-----", "-----BEGIN CERTIFICATE-----"),
+    *("-----BEGIN PUBLIC KEY-----\n", "\n-----END PUBLIC KEY-----\n", "-----BEGIN EC PRIVATE KEY-----"),
+    "-----BEGIN CERTIFICATE-----",
     *("PUBLIC KEY", "-----", "\r\n", "\n", "\t", "=", "==", "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"),
 )  # fmt: skip
 SPKI_OF_POINT: Final = bytes.fromhex("301306072a8648ce3d020106082a8648ce3d030107")

@@ -23,7 +23,8 @@ __all__ = ["MAX_BYTES", "WORDS", "check"]
 MAX_BYTES: Final = 2048
 WORDS: Final = (
     *(f"\x1e{name}=" for name in sorted(VARIABLES)),
-    *("\x1eD1VERIFY_X=", "stg", "prd", "https://", "http://localhost", "http://127.0.0.1:8000/", "MGW_000001", ",", "*", "30", "1e2"),
+    *("\x1eD1VERIFY_X=", "stg", "prd", "https://", "http://localhost", "http://127.0.0.1:8000/", "MGW_000001", ","),
+    *("*", "30", "1e2"),
     *("NaN", "\\n", "-----BEGIN PUBLIC KEY-----", '{"keys":[', "@", "#", "[::1]", ":0", ":65536"),
 )  # fmt: skip
 

@@ -18,12 +18,16 @@ MAX_BYTES: Final = 3072
 # Members end with a comma, so that one insertion after a brace or another comma leaves an object.
 WORDS: Final = (
     *('"alg":"ES256",', '"alg":"none",', '"alg":"HS256",', '"alg":"es256",', f'"kid":"{SIGNER_KID}",'),
-    *('"kid":"fuzz-key-2",', '"typ":"JWT",', '"typ":"application/jwt",', '"typ":"at+jwt",', '"typ":null,', '"crit":["b64"],'),
+    *('"kid":"fuzz-key-2",', '"typ":"JWT",', '"typ":"application/jwt",', '"typ":"at+jwt",', '"typ":null,'),
+    '"crit":["b64"],',
     *('"crit":null,', '"b64":false,', '"zip":"DEF",', '"enc":"A256GCM",', '"cty":"JWT",', '"cty":"application/jwt",'),
-    *('"jwk":{},', '"iss":"d1",', '"iss":"",', '"aud":"stg",', '"aud":["stg"],', '"aud":["prd","stg",""],', '"aud":"prd",'),
+    *('"jwk":{},', '"iss":"d1",', '"iss":"",', '"aud":"stg",', '"aud":["stg"],', '"aud":["prd","stg",""],'),
+    '"aud":"prd",',
     *('"aud":"https://gateway.example/notify",', f'"sub":"{SUBJECT}",', '"sub":"MGW_000002",', '"sub":["MGW_000001"],'),
-    *('"exp":1800000600,', '"exp":1800000930,', '"exp":1799999970,', '"exp":1800000000,', '"exp":1800000960,', '"exp":true,'),
-    *('"iat":1800000030,', '"nbf":1800000031,', '"iat":1800000000.5,', '"nbf":1.8e9,', '"iat":null,', "9007199254740992"),
+    *('"exp":1800000600,', '"exp":1800000930,', '"exp":1799999970,', '"exp":1800000000,', '"exp":1800000960,'),
+    '"exp":true,',
+    *('"iat":1800000030,', '"nbf":1800000031,', '"iat":1800000000.5,', '"nbf":1.8e9,', '"iat":null,'),
+    "9007199254740992",
     *("\\u0073ub", "\\ud800", "\\uD800", "NaN", "true", "null", "[[[[", "]]]]", "\x1e", ",", ":", "{", "}"),
 )  # fmt: skip
 
