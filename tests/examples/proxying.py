@@ -27,24 +27,30 @@ START_TIMEOUT_SECONDS, INSTALL_TIMEOUT_SECONDS = 10, 300
 _SEARCHED = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 
 
-@functools.cache
 def nginx() -> str:
     """Return the path of an nginx with auth_request; install Debian's as root, and skip where that is not to be."""
+    found = _found()
+    if found is None:
+        pytest.skip("there is no nginx with auth_request, and only root on Debian can have it installed here")
+    return found
+
+
+@functools.cache
+def _found() -> str | None:
+    """Look for nginx, and try to install it, once."""
     found = shutil.which("nginx", path=_SEARCHED)
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
         _install()
         found = shutil.which("nginx", path=_SEARCHED)
     if found is None:
-        pytest.skip("nginx is not installed, and only root on Debian can install it here")
+        return None
     built = subprocess.run([found, "-V"], capture_output=True, text=True, check=True).stderr
-    if "http_auth_request_module" not in built:
-        pytest.skip("this nginx is built without auth_request")
-    return found
+    return found if "http_auth_request_module" in built else None
 
 
 def _install() -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "nginx-light"]
+    install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "nginx"]
     # On a clean machine there are no lists of packages yet.
     for command in (install, ["apt-get", "update", "-qq"], install):
         with suppress(subprocess.TimeoutExpired):
@@ -114,14 +120,16 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
 
-    do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_OPTIONS = answer  # noqa: N815 - as the server calls them
 
     def log_message(self, *_what: object) -> None:
         """Say nothing: what a caller sent is in `received`."""
 
 
 @contextmanager
-def proxying(folder: Path, *, auth: str, app: str, http: str = "", **changes: str) -> Iterator[str]:
+def proxying(
+    folder: Path, *, auth: str, app: str, http: str = "", changes: Mapping[str, str] | None = None
+) -> Iterator[str]:
     """Run nginx with the example's files and these addresses while the block runs; yield its URL.
 
     Args:
@@ -129,10 +137,10 @@ def proxying(folder: Path, *, auth: str, app: str, http: str = "", **changes: st
         auth: host and port of the one who says yes or no.
         app: host and port of the app behind it.
         http: directives that whoever uses the example has in nginx's http block.
-        changes: what to write instead of some text of `d1verify.conf`, as `old` and `new`.
+        changes: what to write instead of which text in `d1verify.conf`.
     """
     folder.mkdir()
-    process, url = _started(folder, {AUTH: f"server {auth};", APP: f"server {app};"}, http, changes)
+    process, url = _started(folder, {AUTH: f"server {auth};", APP: f"server {app};", **(changes or {})}, http)
     try:
         yield url
     finally:
@@ -147,16 +155,11 @@ def proxying(folder: Path, *, auth: str, app: str, http: str = "", **changes: st
     assert "eyJ" not in written, "a token is in nginx's error log"
 
 
-def _started(
-    folder: Path, addresses: Mapping[str, str], http: str, changes: Mapping[str, str]
-) -> tuple[subprocess.Popen[bytes], str]:
+def _started(folder: Path, changes: Mapping[str, str], http: str) -> tuple[subprocess.Popen[bytes], str]:
     """Return nginx, once it listens: it writes its pid file after that. A port may be taken just before it."""
     for _attempt in range(5):
         url = f"127.0.0.1:{_free_port()}"
-        texts = {LISTEN: f"listen {url};", **addresses}
-        if changes:
-            texts[changes["old"]] = changes["new"]
-        _write(folder, "d1verify.conf", texts)
+        _write(folder, "d1verify.conf", {LISTEN: f"listen {url};", **changes})
         _write(folder, "nginx.conf", {"include d1verify.conf;": f"{http}\ninclude d1verify.conf;"})
         with (folder / "error.log").open("ab") as log:
             command = [nginx(), "-e", "stderr", "-p", str(folder), "-c", str(folder / "nginx.conf")]
