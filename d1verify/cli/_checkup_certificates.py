@@ -37,7 +37,7 @@ def check_tls_files(environ: Mapping[str, str]) -> list[Check]:
 def _authorities(path: str, now: float) -> Check:
     content = _read(path)
     if content is None:
-        return failure("ca file", *_unreadable(path, _AUTHORITIES))
+        return failure("ca file", *_unreadable(_AUTHORITIES))
     spans = _spans(content)
     if not spans:
         return failure(
@@ -57,7 +57,7 @@ def _certificate(path: str, key: str | None, now: float) -> Check:
     name = "client certificate"
     content = _read(path)
     if content is None:
-        return failure(name, *_unreadable(path, _CERTIFICATE))
+        return failure(name, *_unreadable(_CERTIFICATE))
     spans = _spans(content)
     if not spans:
         return failure(name, f"no certificate in {legible(path)}", "put the certificate there, as PEM")
@@ -76,26 +76,27 @@ def _certificate(path: str, key: str | None, now: float) -> Check:
 
 def _private_key(path: str) -> Check:
     if _read(path) is None:
-        return failure("client key", *_unreadable(path, _KEY))
+        return failure("client key", *_unreadable(_KEY))
     return check_private("client key", path)
 
 
 def _read(path: str) -> bytes | None:
-    """Return what is in a file of a sane size, or None."""
+    """Return what is in a regular file of a sane size, or None."""
+    if not os.path.isfile(path):
+        return None
     try:
-        if not os.path.isfile(path) or os.path.getsize(path) > MAX_FILE_BYTES:
-            return None
         with open(path, "rb") as file:
-            return file.read(MAX_FILE_BYTES)
+            content = file.read(MAX_FILE_BYTES + 1)
     except OSError:
         return None
+    return content if len(content) <= MAX_FILE_BYTES else None
 
 
-def _unreadable(path: str, variable: str) -> tuple[str, str]:
-    what = (
-        "is larger than 4 MiB" if os.path.isfile(path) and os.path.getsize(path) > MAX_FILE_BYTES else "cannot be read"
+def _unreadable(variable: str) -> tuple[str, str]:
+    return (
+        f"{variable} names no file of up to 4 MiB that can be read",
+        "have it name a PEM file that the app's user may read",
     )
-    return f"{variable} {what}", "have it name a PEM file that the app's user may read"
 
 
 def _spans(content: bytes) -> list[tuple[float, float]]:

@@ -13,6 +13,7 @@ from typing import Final
 import httpx2
 
 from ..keystores._caching import LONGEST, SHORTEST, entity_tag, lifetime
+from ..keystores._running import kind_of
 from ._checkup import Check, days, failure, passed, skipped, soon, warning
 from ._checkup_exchange import Exchange
 from .output import safe
@@ -91,18 +92,24 @@ def _trouble(errors: tuple[BaseException, ...], seconds_allowed: float) -> tuple
     for kind, seen, advice in kinds:
         if any(isinstance(error, kind) for error in errors):
             return seen, advice
-    return f"no answer that can be read ({type(errors[0]).__name__})", "ask the endpoint's operator; see the line keys"
+    # With TLS 1.3 the refusal of a client comes after the handshake, and the hanging up may overtake the alert.
+    advice = (
+        "ask the endpoint's operator; some hang up like that when they want a certificate (D1VERIFY_JWKS_CERT_FILE)"
+    )
+    return f"no answer that can be read ({kind_of(errors[0])})", advice
 
 
 def _tls(exchange: Exchange) -> Check:
     for error in exchange.errors:
         if isinstance(error, ssl.SSLCertVerificationError):
-            usual = f"its certificate cannot be verified (OpenSSL's code {error.verify_code})", "have it replaced"
-            return failure("tls", *_NOT_VERIFIED.get(error.verify_code, usual))
+            code = getattr(error, "verify_code", 0)  # Only those that OpenSSL raises have one.
+            usual = f"its certificate cannot be verified (OpenSSL's code {code})", "have it replaced"
+            return failure("tls", *_NOT_VERIFIED.get(code, usual))
         if isinstance(error, ssl.SSLError):
-            reason = error.reason if _OPENSSL_REASON.fullmatch(error.reason or "") else "unknown"
+            given = getattr(error, "reason", None) or ""
+            reason = given if _OPENSSL_REASON.fullmatch(given) else "for an unknown reason"
             advice = "if it wants a certificate, set D1VERIFY_JWKS_CERT_FILE and D1VERIFY_JWKS_KEY_FILE"
-            return failure("tls", f"refused ({reason})", advice)
+            return failure("tls", f"refused: {reason}", advice)
     if exchange.tls is None:
         return skipped("tls", _NO_ANSWER)
     version, begins, ends = exchange.tls
@@ -115,12 +122,14 @@ def _tls(exchange: Exchange) -> Check:
 
 
 def _latency(exchange: Exchange, seconds_allowed: float) -> Check:
-    seconds = exchange.seconds
-    if seconds is None or (exchange.headers is None and not any(isinstance(e, TimeoutError) for e in exchange.errors)):
+    seconds, in_time = exchange.seconds, not any(isinstance(error, TimeoutError) for error in exchange.errors)
+    if seconds is None or (in_time and exchange.headers is None):
         return skipped("latency", _NO_ANSWER)
+    if seconds >= seconds_allowed or not in_time:
+        return failure(
+            "latency", f"given up after {seconds:.2f} s", f"it has {seconds_allowed:g} s in all: make it faster"
+        )
     seen = f"{seconds:.2f} s to the last byte"
-    if seconds >= seconds_allowed:
-        return failure("latency", f"{seen}: given up", f"the endpoint has {seconds_allowed:g} s in all: make it faster")
     if seconds >= MAX_WAIT:
         return warning("latency", seen, f"a call waits {MAX_WAIT:g} s for keys at most, then gets 503: make it faster")
     return passed("latency", seen)

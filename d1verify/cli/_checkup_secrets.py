@@ -10,7 +10,7 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from ..keystores._reading import FileReader
-from ._checkup import Check, failure, listed, passed, warning
+from ._checkup import Check, failure, listed, passed, skipped, warning
 
 __all__ = ["check_folder", "check_text", "holds_private_key"]
 
@@ -55,7 +55,11 @@ def check_text(text: str) -> Check:
 
 def check_folder(folder: str) -> Check:
     """Return which files in and below a folder hold a private key, whatever they are called. Links are not followed."""
-    walk, reader, root = _walk(folder), FileReader(), os.path.realpath(folder)
+    try:
+        walk = _walk(folder)
+    except OSError:
+        return skipped("private keys", "the key folder cannot be listed", "see the line readable")
+    reader, root = FileReader(), os.path.realpath(folder)
     found: list[str] = []
     unread = total = 0
     for path in walk.files:

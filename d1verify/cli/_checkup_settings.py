@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -30,6 +32,7 @@ _TO_DO = {
     "leeway": "set it to seconds from 0 to 300, or leave it out for 30",
     "store": "name one source of keys, and only the variables that go with it",
 }
+_ID = re.compile(r"[A-Za-z0-9._:-]{1,40}")
 _NAMES = {"store": "source"}
 
 
@@ -70,8 +73,9 @@ def _unknown(environ: Mapping[str, str]) -> Check:
     unknown = sorted(name for name in environ if name.startswith("D1VERIFY_") and name not in VARIABLES)
     if not unknown:
         return passed("variables", "none that this library does not know")
-    meant = [difflib.get_close_matches(name[:100], sorted(VARIABLES), 1) for name in unknown]
-    guess = f"; is {meant[0][0]} meant?" if meant[0] else ""
+    known = {name.removeprefix("D1VERIFY_"): name for name in sorted(VARIABLES)}
+    meant = difflib.get_close_matches(unknown[0].removeprefix("D1VERIFY_")[:100], known, 1)
+    guess = f"; is {known[meant[0]]} meant?" if meant else ""
     return failure("variables", f"unknown: {listed(unknown)}", f"correct or unset them{guess}", ExitCode.USAGE)
 
 
@@ -84,11 +88,16 @@ def _described(name: str, value: Any, environ: Mapping[str, str]) -> Check:
                 name, "any", "name your id, or compare the subject yourself: D1 signs for other merchants, too"
             )
         case "subject":
-            return passed(name, listed(sorted(value)))
+            return passed(name, listed(map(_plain_id, sorted(value))))
         case "leeway":
             return passed(name, f"{value:g} s" + ("" if "D1VERIFY_LEEWAY" in environ else ", the default"))
         case _:
             return passed("source", _source(environ))
+
+
+def _plain_id(subject: str) -> str:
+    """Return an id, or how long it is: in the wrong variable, a key or a password may be taken for one."""
+    return subject if _ID.fullmatch(subject) else f"an id of {len(subject)} characters"
 
 
 def _source(environ: Mapping[str, str]) -> str:
@@ -96,5 +105,6 @@ def _source(environ: Mapping[str, str]) -> str:
         proxy = ", through a proxy" if "D1VERIFY_JWKS_PROXY" in environ else ""
         return f"{address(environ['D1VERIFY_JWKS_URL'].strip())}{proxy}"
     if "D1VERIFY_KEYS_PATH" in environ:
-        return legible(environ["D1VERIFY_KEYS_PATH"].strip())
+        path = environ["D1VERIFY_KEYS_PATH"].strip()
+        return legible(path) if os.path.exists(path) else "a path that leads nowhere"
     return "the variable D1VERIFY_KEYS"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 
@@ -86,12 +86,12 @@ def within(seconds: float, checks: Iterator[Check]) -> Iterator[Check]:
         yield check
 
 
-def _looks(settings: Settings, environ: Mapping[str, str]) -> dict[str, Callable[[], list[Check]]]:
+def _looks(settings: Settings, environ: Mapping[str, str]) -> dict[str, Callable[[], Iterable[Check]]]:
     """Return what to look at, by the kind of source."""
     variable, value, store = settings.variable, settings.value, settings.store
     if variable == "D1VERIFY_JWKS_URL":
         return {"tls files": lambda: _tls_files(environ), "endpoint": lambda: _endpoint(settings)}
-    looks: dict[str, Callable[[], list[Check]]] = {}
+    looks: dict[str, Callable[[], Iterable[Check]]] = {}
     if store is None:
         looks["keys"] = lambda: [skipped("keys", "there is no source that can be used")]
     elif variable == "D1VERIFY_KEYS":
@@ -115,17 +115,18 @@ def _tls_files(environ: Mapping[str, str]) -> list[Check]:
     return check_tls_files(environ)
 
 
-def _endpoint(settings: Settings) -> list[Check]:
+def _endpoint(settings: Settings) -> Iterator[Check]:
     from ..keystores.http import HTTPKeyStore
     from ._checkup_endpoint import check_exchange
     from ._checkup_exchange import ObservedStore
 
     if not isinstance(settings.store, HTTPKeyStore):
-        return [skipped("keys", "there is no source that can be used")]
+        yield skipped("keys", "there is no source that can be used")
+        return
     store = ObservedStore.like(settings.store)
-    keys = _keys(settings.variable, settings.value, store)
+    yield from _keys(settings.variable, settings.value, store)
     is_plain = settings.value.lower().startswith("http:")
-    return keys + check_exchange(
+    yield from check_exchange(
         store.exchange, is_plain=is_plain, seconds_allowed=store.seconds_allowed, leeway=settings.leeway
     )
 

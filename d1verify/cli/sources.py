@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import ssl
-from pathlib import Path
 
 from ..errors import ConfigurationError
 from ..keys import KeySet, KeyStore
@@ -35,9 +34,9 @@ def describe(source: str) -> str:
     """
     if source.startswith(("https://", "http://")):
         return "URL"
-    if Path(source).is_dir():
+    if os.path.isdir(source):
         return "folder"
-    if Path(source).exists():
+    if os.path.exists(source):
         return "file"
     if source in os.environ:
         return "environment variable"

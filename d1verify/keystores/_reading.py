@@ -98,7 +98,7 @@ class FileReader:
 
 def _read_up_to(descriptor: int, limit: int) -> bytes:
     with open(descriptor, "rb", closefd=False) as file:
-        return file.read(limit)
+        return file.read(limit) or b""  # None from what would block, as files in /proc may
 
 
 def _errno_name(error: OSError) -> str:

@@ -36,6 +36,9 @@ class TestKeys:
         for text in (KEY.kid, "folder keys", "5 s", "7 s"):
             assert text in shown.out
 
+    def test_a_source_too_long_for_a_path_is_a_usage_error(self, d1verify: Shell) -> None:
+        assert d1verify("keys", "a" * 5000).code == 2
+
     def test_the_thumbprint_is_that_of_rfc_7638(self, d1verify: Shell, tmp_path: Path) -> None:
         import hashlib
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
@@ -591,3 +592,15 @@ def test_construction_reads_nothing(tmp_path: Path) -> None:
     store = FileKeyStore(tmp_path / "later.pem")
     write(tmp_path, later=KEY.pem)
     assert list(store.load()) == ["later"]
+
+
+def test_a_file_whose_reading_would_block_is_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.pem").write_text(KEY.pem)
+
+    class Blocking(io.BytesIO):
+        def read(self, _size: int | None = -1) -> Any:
+            return None
+
+    monkeypatch.setattr(_reading, "open", lambda *_args, **_kwargs: Blocking(), raising=False)
+    with pytest.raises(KeyStoreError, match="not exactly one PEM block"):
+        FileKeyStore(tmp_path).load()
