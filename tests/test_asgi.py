@@ -272,8 +272,9 @@ async def test_a_verifier_that_returns_no_token_lets_nothing_through() -> None:
             return None
 
     app = App()
-    with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is, as long as it is refused
+    with pytest.raises(TypeError) as caught:
         await call(guarded(app, Lenient()), http("/pay"))
+    assert str(caught.value) == "the verifier's averify_header() must return a D1Token or raise"
     assert app.scopes == []
 
 
@@ -353,9 +354,20 @@ async def test_passes_lifespan_on_untouched() -> None:
 async def test_refuses_a_scope_type_it_does_not_know(kind: str) -> None:
     # A016
     app = App()
-    with pytest.raises(ValueError, match="http and websocket only"):
+    with pytest.raises(ValueError, match=r"^D1AuthMiddleware guards http and websocket only$"):
         await call(guarded(app), http("/pay", BEARER, type=kind))
     assert app.scopes == []
+
+
+@pytest.mark.parametrize(
+    "scope", [http("/pay", BEARER), http("/open", method="GET"), {"type": "lifespan"}], ids=["good", "open", "lifespan"]
+)
+async def test_an_app_receives_and_sends_as_if_the_middleware_were_not_there(scope: dict[str, Any]) -> None:
+    async def echo_message(_scope: Any, receive: Any, send: Any) -> None:
+        await send(await receive())
+
+    message = {"type": "anything", "body": b"sent on"}
+    assert (await call(guarded(echo_message, exclude=["/open"]), scope, message)).messages == [message]
 
 
 # excluded paths
@@ -372,6 +384,7 @@ OPEN: dict[str, dict[str, Any]] = {
     "deeper, as configured": http("/status/live", method="GET"),
     "trailing slash, as configured": http("/slash/", method="GET"),
     "without root_path": http("/health", method="GET", root_path=...),
+    "without root_path, deeper": http("/status/live", method="GET", root_path=...),
 }
 SHUT: dict[str, dict[str, Any]] = {
     "POST": http("/health"),
@@ -527,12 +540,25 @@ async def raising_later(_conn: HTTPConnection, _error: Exception) -> Response:
 
 
 @pytest.mark.parametrize(
-    "on_error",
-    [raising, raising_later, lambda _conn, _error: None, lambda _conn, _error: "let it pass", lambda: None],
-    ids=["raises", "raises later", "None", "text", "takes nothing"],
+    ("on_error", "said"),
+    [
+        pytest.param(raising, "on_error failed, the default answer goes out: RuntimeError", id="raises"),
+        pytest.param(raising_later, "on_error failed, the default answer goes out: RuntimeError", id="raises later"),
+        pytest.param(
+            lambda _conn, _error: None,
+            "on_error returned no Response, the default answer goes out: NoneType",
+            id="None",
+        ),
+        pytest.param(
+            lambda _conn, _error: "let it pass",
+            "on_error returned no Response, the default answer goes out: str",
+            id="text",
+        ),
+        pytest.param(lambda: None, "on_error failed, the default answer goes out: TypeError", id="takes nothing"),
+    ],
 )
 async def test_the_default_answer_goes_out_where_on_error_gives_none(
-    on_error: Any, caplog: pytest.LogCaptureFixture
+    on_error: Any, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     app = App()
     answer = await call(
@@ -540,8 +566,20 @@ async def test_the_default_answer_goes_out_where_on_error_gives_none(
     )
     assert (answer.status, answer.body) == (401, b'{"error":"invalid_token"}')
     assert app.scopes == []
-    assert "the default answer goes out" in caplog.text
+    assert said in caplog.messages
     assert EXPIRED not in caplog.text
+
+
+async def test_an_answer_of_on_error_may_listen_to_the_client() -> None:
+    class Listening(PlainTextResponse):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            assert (await receive())["type"] == "http.disconnect"
+            await super().__call__(scope, receive, send)
+
+    answer = await call(
+        guarded(on_error=lambda _conn, _error: Listening("refused")), http(), {"type": "http.disconnect"}
+    )
+    assert answer.body == b"refused"
 
 
 async def test_on_error_cannot_let_a_request_through_by_what_it_does_to_the_connection() -> None:

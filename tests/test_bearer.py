@@ -203,7 +203,7 @@ def test_refuses_a_realm(realm: Any) -> None:
 
 @pytest.mark.parametrize("error", [ConfigurationError("x"), D1VerifyError("x"), ValueError("x"), None, "expired"])
 def test_other_errors_are_no_answer(error: Any) -> None:
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=f"^{type(error).__name__} is not an answer to a call$"):
         refusal(error)
 
 

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from d1verify import _codec
-from d1verify._codec import MalformedError, decode_base64url, parse_object
+from d1verify._codec import MalformedError, decode_base64url, encode_base64url, parse_object
 
 PROPERTY = settings(max_examples=300, deadline=None, database=None)
 ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
@@ -242,3 +242,8 @@ def test_a_text_with_many_small_numbers_is_read_by_the_quick_decoder(monkeypatch
     monkeypatch.setattr(_codec, "_DECODER_OF_LONG_NUMBERS", None)
     text = json.dumps({str(n): n for n in range(200)}).encode()
     assert parse_object(text) == json.loads(text)
+
+
+def test_what_is_written_may_end_in_any_letter_of_the_alphabet() -> None:
+    for number, letter in enumerate(ALPHABET):
+        assert encode_base64url(bytes([0, 0, number])) == f"AAA{chr(letter)}"

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from d1verify import ConfigurationError, KeyCache, KeySet, KeyStoreError, PublicKey, _loading
+from d1verify import ConfigurationError, KeyCache, KeySet, KeyStoreError, PublicKey, TokenError, _loading
 from d1verify._freshness import Answer
+from d1verify._loading import PendingLoad
 from d1verify.keys import SkippedKey
 
 from .loads import DOWN, EMPTY, HandLoads, verifier_over
@@ -591,6 +592,88 @@ def test_a_source_slower_than_anybody_waits_has_the_long_bound(hand: HandLoads) 
     assert hand.cache.health().withdrawal_bound == 102
 
 
+# the async twins: the same plans, and the same waits
+
+
+@pytest.fixture
+def tasks(hand: HandLoads, monkeypatch: pytest.MonkeyPatch) -> HandLoads:
+    """Loads whose waits in a task only tick the clock, as those in a thread do."""
+
+    async def wait(_pending: PendingLoad, seconds: float) -> None:
+        hand._wait(seconds)
+
+    monkeypatch.setattr(PendingLoad, "async_wait", wait)
+    return hand
+
+
+@pytest.mark.anyio
+async def test_a_fresh_set_answers_a_task_without_a_plan(tasks: HandLoads, monkeypatch: pytest.MonkeyPatch) -> None:
+    tasks.holding(key_set(KEY))
+    monkeypatch.setattr(tasks.cache._loader, "plan", lambda _kid: pytest.fail("planned"))
+    assert await tasks.cache.akey(K) is KEY.public
+
+
+@pytest.mark.anyio
+async def test_an_ageing_set_answers_a_task_at_once_and_loads_behind(tasks: HandLoads) -> None:
+    tasks.holding(key_set(KEY)).clock.advance(95)
+    assert await tasks.cache.akey(K) is KEY.public
+    assert (tasks.started, tasks.waits) == (1, [])
+
+
+@pytest.mark.anyio
+async def test_a_task_waits_for_a_due_set_and_the_new_one_decides(tasks: HandLoads) -> None:
+    tasks.holding(key_set(KEY)).clock.advance(150)
+    tasks.arrives(key_set(OTHER_KEY))
+    assert await tasks.cache.akey(OTHER) is OTHER_KEY.public
+    with pytest.raises(TokenError) as caught:
+        await tasks.cache.akey(K)
+    assert (caught.value.reason, caught.value.kid) == (UNKNOWN, K)
+    assert tasks.waits == [2.0]
+
+
+@pytest.mark.anyio
+async def test_a_task_uses_a_due_set_whose_load_hangs_after_max_wait(tasks: HandLoads) -> None:
+    tasks.holding(key_set(KEY)).clock.advance(150)
+    assert await tasks.cache.akey(K) is KEY.public
+    assert tasks.waits == [2.0]
+
+
+@pytest.mark.anyio
+async def test_awarm_up_and_aprobe_wait_as_long_as_warm_up_and_probe(tasks: HandLoads) -> None:
+    tasks.arrives(key_set(KEY), after=9.0)
+    await tasks.cache.awarm_up()
+    await tasks.cache.awarm_up()
+    assert (tasks.started, tasks.waits) == (1, [10.0])
+    tasks.clock.advance(5000)
+    tasks.arrives(key_set(KEY), after=1.0)
+    assert (await tasks.cache.aprobe()).state == "fresh"
+    tasks.clock.advance(95)
+    assert (await tasks.cache.aprobe()).state == "ageing"
+    assert tasks.waits == [10.0, 2.0]
+
+
+@pytest.mark.anyio
+async def test_arefresh_waits_for_a_load_that_starts_after_it(tasks: HandLoads) -> None:
+    tasks.holding(key_set(KEY))
+    tasks.cache._loader.begin_now(tasks.cache._loader.state.started)
+    tasks.arrives(key_set(OTHER_KEY))
+    await tasks.cache.arefresh()
+    assert (tasks.started, tasks.waits) == (2, [10.0, 10.0])
+    assert tasks.cache.health().kids == (OTHER,)
+    tasks.arrives(DOWN)
+    with pytest.raises(KeyStoreError, match="the source is down"):
+        await tasks.cache.arefresh()
+
+
+@pytest.mark.anyio
+async def test_arefresh_during_a_load_that_hangs_starts_its_own(tasks: HandLoads) -> None:
+    tasks.holding(key_set(KEY)).clock.advance(95)
+    await tasks.cache.akey(K)
+    tasks.arrives(key_set(OTHER_KEY))
+    await tasks.cache.arefresh()
+    assert (tasks.started, tasks.ask(K)) == (2, UNKNOWN)
+
+
 # what callers and operators are told
 
 
@@ -649,6 +732,20 @@ def test_gives_the_newest_set_without_loading_any(hand: HandLoads) -> None:
 def test_health_names_the_state(loaded: HandLoads, age: float, state: str) -> None:
     loaded.clock.advance(age)
     assert loaded.cache.health().state == state
+
+
+def test_health_names_no_key_that_is_too_old_to_be_used(loaded: HandLoads) -> None:
+    loaded.clock.advance(1099)
+    assert loaded.cache.health().kids == (K,)
+    loaded.clock.advance(1)
+    assert loaded.cache.health().kids == ()
+
+
+def test_health_tells_what_the_source_held_besides(hand: HandLoads) -> None:
+    assert hand.cache.health().skipped == ()
+    skipped = SkippedKey("rsa", "it is no EC key")
+    hand.holding(KeySet({K: KEY.public}, skipped=[skipped]))
+    assert hand.cache.health().skipped == (skipped,)
 
 
 def test_health_of_keys_that_never_change(hand: HandLoads) -> None:

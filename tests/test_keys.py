@@ -57,9 +57,9 @@ def test_a_public_key_cannot_be_constructed(arguments: tuple[Any, ...]) -> None:
 
 def test_a_public_key_cannot_be_changed() -> None:
     key = PublicKey.from_pem(KEY.pem)
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match=r"^a PublicKey is immutable$"):
         key._key = OTHER_KEY.private.public_key()
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match=r"^a PublicKey is immutable$"):
         del key._point
     with pytest.raises(AttributeError):
         key.verify = lambda *_: None  # type: ignore[method-assign]
@@ -71,6 +71,7 @@ def test_keys_are_equal_when_the_point_is() -> None:
     assert hash(same) == hash(KEY.public)
     assert same != OTHER_KEY.public
     assert same != KEY.pem
+    assert hash(OTHER_KEY.public) != hash(KEY.public)
 
 
 def test_a_key_comes_back_from_a_process_pool_checked() -> None:
@@ -152,20 +153,21 @@ def test_a_set_cannot_be_changed() -> None:
     assert list(keys) == ["a"]
     with pytest.raises(TypeError):
         keys.keys["b"] = OTHER_KEY.public  # type: ignore[index]
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match=r"^a KeySet is immutable$"):
         keys.max_age = math.inf
-    with pytest.raises(AttributeError):
+    with pytest.raises(AttributeError, match=r"^a KeySet is immutable$"):
         del keys.keys
 
 
 def test_carrying_over_keeps_the_old_object_where_kid_and_point_are_the_same() -> None:
     old = KeySet({"same": KEY.public, "changed": KEY.public, "gone": KEY.public})
-    new = KeySet({"same": PublicKey.from_pem(KEY.pem), "changed": OTHER_KEY.public, "new": KEY.public}, 5.0, 6.0)
+    keys = {"same": PublicKey.from_pem(KEY.pem), "changed": OTHER_KEY.public, "new": KEY.public}
+    new = KeySet(keys, 5.0, 6.0, [SkippedKey("rsa", "it is no EC key")])
     merged = new.carrying_over(old)
     assert merged.keys["same"] is old.keys["same"]
     assert merged.keys["changed"] is OTHER_KEY.public
     assert set(merged) == {"same", "changed", "new"}
-    assert (merged.max_age, merged.max_stale) == (5.0, 6.0)
+    assert (merged.max_age, merged.max_stale, merged.skipped) == (5.0, 6.0, new.skipped)
 
 
 ENTRIES: list[Any] = [
@@ -248,3 +250,20 @@ def test_three_different_keys_under_one_kid_are_all_refused() -> None:
 def test_a_signature_in_der_is_what_the_library_makes_of_it(signature: bytes) -> None:
     r, s = int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:], "big")
     assert _der(signature) == encode_dss_signature(r, s)
+
+
+def test_from_jwks_has_the_defaults_of_a_set() -> None:
+    keys = KeySet.from_jwks({"keys": [KEY.jwk]})
+    assert (keys.max_age, keys.max_stale, keys.skipped) == (600.0, 3600.0, ())
+
+
+def test_a_candidate_without_a_usable_key_id_is_named_by_its_place() -> None:
+    skipped = SkippedKey("keys[0]", "it has no key id of 1 to 256 printable characters")
+    for kid in (None, 5, "", "a\nb", "x" * 257):
+        assert collect_keys([("keys[0]", kid, KEY.pem)]) == ({}, [skipped])
+
+
+def test_a_candidate_that_gives_no_key_is_named_by_its_key_id_and_says_why() -> None:
+    why = "it is neither a PEM text nor a JWK"
+    assert collect_keys([("keys[0]", "k", 5)]) == ({}, [SkippedKey("k", why)])
+    assert collect_keys([("keys[0]", "a\nb", 5)]) == ({}, [SkippedKey("keys[0]", why)])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -27,7 +29,8 @@ from d1verify import (
 from d1verify import (
     verifier as verifier_module,
 )
-from d1verify.observer import KeyLoad, Verification
+from d1verify._flood import BURST
+from d1verify.observer import DormantObserver, KeyLoad, Verification
 from d1verify.verifier import HEADER_CACHE_SIZE
 
 from .support import (
@@ -288,11 +291,83 @@ def test_an_observer_that_fails_changes_no_verdict(caplog: pytest.LogCaptureFixt
     assert "an observer failed" in caplog.text
 
 
-def test_a_header_of_a_known_token_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_observer_that_fails_at_each_call_does_not_fill_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def notify(self, event: Verification | KeyLoad) -> None:
+            raise RuntimeError("boom")
+
+    verifier, token = make_verifier(observer=Broken()), KEY.mint()
+    for _call in range(100):
+        verifier.verify(token)
+    assert caplog.text.count("an observer failed") <= BURST + 1  # One more for the load of the keys.
+
+
+class Ticking:
+    """In the place of the module `time`: each look at it is a second later."""
+
+    def __init__(self, first: int) -> None:
+        self.perf_counter = itertools.count(first).__next__
+
+
+@pytest.mark.anyio
+async def test_an_observer_is_told_how_long_it_took_and_what_was_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(verifier_module, "time", Ticking(1000))
+    recorder = Recorder()
+    verifier, token = make_verifier(observer=recorder), KEY.mint()
+    header = b"Bearer " + token.encode()
+    verified = [await verifier.averify(token), verifier.verify(token), await verifier.averify(token)]
+    verified += [verifier.verify_header(header), await verifier.averify_header(header)]
+    for bad in (None, header + b"="):
+        with pytest.raises(TokenError):
+            verifier.verify_header(bad)
+        with pytest.raises(TokenError):
+            await verifier.averify_header(bad)
+    verdicts = [event for event in recorder.events if isinstance(event, Verification)]
+    assert [event.token for event in verdicts] == [*verified, None, None, None, None]
+    assert [event.cached for event in verdicts] == [False, True, True, True, True, False, False, False, False]
+    assert {event.seconds for event in verdicts} == {1}
+
+
+class Waking(Recorder, DormantObserver):
+    """Hears of verdicts from when it is woken."""
+
+    def attach(self, verifier: object, begin: Callable[[], None]) -> None:
+        self.wake = begin
+
+
+@pytest.mark.anyio
+async def test_an_observer_is_not_told_of_a_call_that_was_under_way_when_it_woke() -> None:
+    # Nobody looked at the clock when the call began, so nobody knows how long it took.
+    for token in (KEY.mint(), KEY.mint(exp=1)):
+        for asynchronous in (False, True):
+            observer = Waking()
+
+            def wake(observer: Waking = observer) -> float:
+                if hasattr(observer, "wake"):
+                    observer.wake()
+                return NOW
+
+            verifier = make_verifier(observer=observer, clock=wake)
+            with suppress(TokenError):
+                await verifier.averify(token) if asynchronous else verifier.verify(token)
+            assert observer.verdicts == []
+
+
+@pytest.mark.anyio
+async def test_a_task_whose_key_is_fresh_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    verifier = make_verifier()
+    verifier.warm_up()
+    monkeypatch.setattr(verifier._keys, "akey", lambda _kid: pytest.fail("asked"))
+    assert (await verifier.averify(KEY.mint())).kid == KEY.kid
+
+
+@pytest.mark.anyio
+async def test_a_header_of_a_known_token_is_not_read_again(monkeypatch: pytest.MonkeyPatch) -> None:
     verifier, header = make_verifier(), b"Bearer " + KEY.mint().encode()
     first = verifier.verify_header(header)
     monkeypatch.setattr(bearer, "token_from_header", lambda _value: pytest.fail("read again"))
     assert verifier.verify_header(header) is first
+    assert await verifier.averify_header(header) is first
 
 
 @pytest.mark.parametrize("value", [

@@ -53,9 +53,8 @@ PASSED = len(contract_cases()) - SKIPPED
 
 @pytest.fixture
 def run(pytester: pytest.Pytester) -> pytest.Pytester:
-    pytester.makeini(
-        "[pytest]\naddopts = --strict-markers -p no:randomly -p no:hypothesispytest -p no:pytest_cov\nfilterwarnings = error\n"
-    )
+    others = " ".join(f"-p no:{name}" for name in ("randomly", "hypothesispytest", "pytest_cov", "schemathesis"))
+    pytester.makeini(f"[pytest]\naddopts = --strict-markers {others}\nfilterwarnings = error\n")
     return pytester
 
 
