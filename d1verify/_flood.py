@@ -8,6 +8,7 @@ look at their health; what is left then is written when the interpreter ends.
 from __future__ import annotations
 
 import atexit
+import functools
 import math
 import threading
 import time
@@ -71,7 +72,7 @@ class Flood(Generic[_Key]):
 
     def renew(self) -> None:
         """Start over, as a forked child must: what the parent has counted, the parent will tell."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # A signal handler that verifies a token may come in between.
         self._windows: dict[_Key, _Window] = {}
         self._due_at = math.inf
         _untold.discard(self)
@@ -94,6 +95,8 @@ class Flood(Generic[_Key]):
                 self._due_at = min(self._due_at, window.ends_at)
                 _untold.add(self)
         self._write(tallies)
+        if not admitted:
+            _tell_the_rest_at_exit()
         return admitted
 
     def tell(self, *, everything: bool = False) -> None:
@@ -106,12 +109,12 @@ class Flood(Generic[_Key]):
     def _take(self, now: float, *, everything: bool = False) -> list[Tally[_Key]]:
         """Return the counts to be told, and forget them; the lock is held."""
         tallies = []
-        for key, window in self._windows.items():
+        for key, window in list(self._windows.items()):
             if window.untold and (everything or now >= window.ends_at):
                 seconds = min(WINDOW_SECONDS, now - window.opened_at)
                 tallies.append(Tally(key, window.untold, seconds, max(0.0, now - window.ends_at)))
                 window.untold = 0
-        self._due_at = min((one.ends_at for one in self._windows.values() if one.untold), default=math.inf)
+        self._due_at = min((one.ends_at for one in list(self._windows.values()) if one.untold), default=math.inf)
         if self._due_at == math.inf:
             _untold.discard(self)
         return tallies
@@ -137,4 +140,7 @@ def _tell_the_rest() -> None:
         flood.tell(everything=True)
 
 
-atexit.register(_tell_the_rest)
+@functools.cache
+def _tell_the_rest_at_exit() -> None:
+    """Registered with the first count: what is registered last runs first, so before `logging` closes its handlers."""
+    atexit.register(_tell_the_rest)

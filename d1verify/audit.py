@@ -30,7 +30,7 @@ class AuditLog:
 
     def __init__(self, logger: logging.Logger | str = "d1verify.audit") -> None:
         named = logging.getLogger(logger) if isinstance(logger, str) and logger else logger
-        if not isinstance(named, logging.Logger | logging.LoggerAdapter):
+        if not isinstance(named, logging.Logger):
             raise ConfigurationError("logger must be a logger or the name of one")
         self._logger = named
 

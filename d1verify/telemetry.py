@@ -137,13 +137,17 @@ class OpenTelemetryObserver(DormantObserver):
                 "another observer reports to this meter provider by the same name: this one's gauges are lost"
             )
         self._listening = True
-        for reference in list(self._verifiers.values()):
-            begin = reference()
-            if begin is not None:  # pragma: no branch - its verifier died this very moment
+        for verifier in self._living():
+            begin = self._verifiers[verifier]()
+            if begin is not None:  # pragma: no branch - `verifier` lives, and so do its methods
                 begin()
 
+    def _living(self) -> list[Any]:
+        # Over the references, since another thread may attach a verifier meanwhile.
+        return [verifier for one in self._verifiers.keyrefs() if (verifier := one()) is not None]
+
     def _healths(self) -> list[Health]:
-        verifiers: list[_Watched] = list(self._verifiers.keys())
+        verifiers: list[_Watched] = self._living()
         return [verifier.health() for verifier in verifiers]
 
     def _ages(self, _options: metrics.CallbackOptions) -> Iterable[metrics.Observation]:

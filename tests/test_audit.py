@@ -131,7 +131,7 @@ def test_a_token_sent_again_with_its_signature_written_the_other_way_has_the_sam
 
 def test_tokens_that_say_different_things_have_different_fingerprints() -> None:
     verifier = make_verifier()
-    tokens = [KEY.mint(jti=number) for number in range(50)]
+    tokens = [KEY.mint(jti=str(number)) for number in range(50)]
     assert len({verifier.verify(token).fingerprint for token in tokens}) == 50
 
 

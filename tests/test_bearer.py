@@ -81,6 +81,31 @@ def test_takes_the_longest_token() -> None:
     assert len(token_from_header("Bearer " + "a" * 8192)) == 8192
 
 
+def test_takes_a_value_of_8256_bytes_and_none_longer() -> None:
+    value = f"Bearer {'a' * 8192}".replace(" ", " " * (8256 - 8192 - len("Bearer")))
+    assert (len(value), len(token_from_header(value))) == (8256, 8192)
+    assert refused(lambda: token_from_header(value.replace(" ", "  ", 1))) == "malformed_token"
+
+
+def test_looks_for_two_tokens_in_16512_bytes_and_no_further() -> None:
+    value = f"Bearer {'a' * 8000},Bearer ".ljust(16_512, "b")
+    assert refused(lambda: token_from_header(value)) == "invalid_request"
+    assert refused(lambda: token_from_header(value + "b")) == "malformed_token"
+
+
+@pytest.mark.parametrize(
+    "rest", ["Xa.b.c", "\ta.b.c", "\na.b.c", "\x0ba.b.c", "\t a.b.c", "a.b.c ", "a.b.cX"], ids=repr
+)
+def test_takes_whatever_follows_the_spaces_as_it_is(rest: str) -> None:
+    assert token_from_header(f"Bearer   {rest}") == rest.encode()
+    assert token_from_header(f"Bearer   {rest}".encode()) == rest.encode()
+
+
+@pytest.mark.parametrize("space", ["\t", "\n", "\x0b", "\x0c", "\r", " \t"], ids=repr)
+def test_refuses_a_good_token_after_another_white_space(space: str) -> None:
+    assert refused(lambda: make_verifier().verify_header(f"Bearer {space}{KEY.mint()}")) == "malformed_token"
+
+
 @pytest.mark.parametrize(
     "value", [5, True, [], ["Bearer a"], memoryview(b"Bearer a"), bytearray(b"Bearer a"), object()]
 )
@@ -112,6 +137,7 @@ def test_several_headers_are_refused_whatever_they_hold(values: list[str | bytes
     assert refused(lambda: token_from_header(combined_value(values))) == "invalid_request"
 
 
+PRINTABLE = sorted({chr(code) for code in range(0x20, 0x7F)} - {'"', "\\"})
 COMMON = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
 SPECIAL = {Reason.MISSING_TOKEN, Reason.INVALID_REQUEST, Reason.INSUFFICIENT_SCOPE, Reason.KEYS_UNAVAILABLE}
 OF_TOKENS = [reason for reason in Reason if reason not in SPECIAL]
@@ -187,7 +213,7 @@ def test_reveal_reason_reveals_no_more_than_the_reason_of_key_trouble() -> None:
     assert "WWW-Authenticate" not in dict(answer.headers)
 
 
-@pytest.mark.parametrize("realm", ["d1", "", "merchant gateway", "a'b,c=d;~!"])
+@pytest.mark.parametrize("realm", ["d1", "", "merchant gateway", "a'b,c=d;~!", "".join(PRINTABLE)])
 def test_a_realm_stands_in_the_challenge_as_it_is(realm: str) -> None:
     answer = refusal(TokenError(Reason.EXPIRED), realm=realm)
     assert dict(answer.headers)["WWW-Authenticate"] == f'Bearer realm="{realm}", error="invalid_token"'

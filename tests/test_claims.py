@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from d1verify import ANY_SUBJECT, TokenError
+from d1verify import ANY_SUBJECT, TokenError, claims
 from d1verify.claims import Window, check
 from d1verify.policy import Policy, d1_policy
 
@@ -255,3 +255,8 @@ def test_time_is_read_at_each_call() -> None:
     assert refused(lambda: verifier.verify(token)) == "lifetime_too_long"
     clock.now = NOW
     verifier.verify(token)
+
+
+def test_what_is_as_configured_needs_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(claims, "_check_values", lambda *_: pytest.fail("looked at rule by rule"))
+    check(d1_claims(), policy()).check(NOW)

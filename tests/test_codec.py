@@ -238,12 +238,29 @@ def test_the_length_of_a_number_decides_and_not_that_of_the_text(shape: str, dig
             parse_object(text)
 
 
-def test_a_text_with_many_small_numbers_is_read_by_the_quick_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_text_of_short_numbers_is_read_by_the_quick_decoder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_codec, "_DECODER_OF_LONG_NUMBERS", None)
-    text = json.dumps({str(n): n for n in range(200)}).encode()
+    text = json.dumps({"a": 1, "b": "x" * 1000, "c": [1, 2, 3]}).encode()
     assert parse_object(text) == json.loads(text)
+
+
+@given(st.integers(0, 700), st.integers(309, 400), st.integers(0, 700))
+def test_no_run_of_309_digits_is_overlooked(before: int, digits: int, after: int) -> None:
+    assert _codec._may_have_long_number(b"x" * before + b"7" * digits + b"x" * after)
 
 
 def test_what_is_written_may_end_in_any_letter_of_the_alphabet() -> None:
     for number, letter in enumerate(ALPHABET):
         assert encode_base64url(bytes([0, 0, number])) == f"AAA{chr(letter)}"
+
+
+@pytest.mark.parametrize("length", [2, 3, 4], ids=["one byte", "two bytes", "three bytes"])
+def test_of_all_last_letters_those_are_read_that_an_encoder_writes(length: int) -> None:
+    for letter in ALPHABET:
+        segment = b"A" * (length - 1) + bytes([letter])
+        data = base64.urlsafe_b64decode(segment + b"=" * (4 - length))
+        if encode_base64url(data).encode() == segment:
+            assert decode_base64url(segment) == data
+        else:
+            with pytest.raises(MalformedError):
+                decode_base64url(segment)

@@ -290,16 +290,25 @@ def test_an_unknown_kid_is_no_verdict_while_its_load_hangs_or_fails(loaded: Hand
 def test_the_fresh_path_takes_no_lock(loaded: HandLoads) -> None:
     verifier, token = verifier_over(loaded.cache), KEY.mint()
     verifier.verify(token)
+    answers: list[object] = []
+    asked = threading.Thread(target=lambda: answers.extend([loaded.cache.key(K), verifier.verify(token)]), daemon=True)
     lock = loaded.cache._loader._lock
     assert lock.acquire(timeout=5)
     try:
-        assert loaded.cache.key(K) is KEY.public
-        asked = threading.Thread(target=lambda: verifier.verify(token), daemon=True)
         asked.start()
         asked.join(timeout=5)
         assert not asked.is_alive()
     finally:
         lock.release()
+    assert answers[0] is KEY.public
+
+
+def test_a_set_is_fresh_until_its_time_to_be_loaded_anew_and_not_at_it(loaded: HandLoads) -> None:
+    refresh_at = loaded.cache._loader.state.refresh_at
+    loaded.clock.now = math.nextafter(refresh_at, 0)
+    assert loaded.cache.fresh_key(K) is KEY.public
+    loaded.clock.now = refresh_at
+    assert loaded.cache.fresh_key(K) is None
 
 
 # loads that never come back

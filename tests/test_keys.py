@@ -123,16 +123,23 @@ def test_a_set_refuses_what_is_no_skipped_key(skipped: Any) -> None:
         KeySet({}, skipped=skipped)
 
 
-@pytest.mark.parametrize("value", [0, -1, math.nan, -math.inf, "600", None, True, 10**400], ids=lambda v: f"{v!r:.20}")
+@pytest.mark.parametrize(
+    "value", [0, -1, math.nan, -math.inf, "600", None, True, 1e12, 10**400], ids=lambda v: f"{v!r:.20}"
+)
 def test_a_set_refuses_a_max_age(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="max_age"):
         KeySet({}, max_age=value)
 
 
-@pytest.mark.parametrize("value", [-1, math.nan, "600", None, False, 10**400], ids=lambda v: f"{v!r:.20}")
+@pytest.mark.parametrize("value", [-1, math.nan, "600", None, False, 1e12, 10**400], ids=lambda v: f"{v!r:.20}")
 def test_a_set_refuses_a_max_stale(value: Any) -> None:
     with pytest.raises(ConfigurationError, match="max_stale"):
         KeySet({}, max_stale=value)
+
+
+def test_a_set_takes_any_age_below_a_million_million_seconds() -> None:
+    keys = KeySet({}, 1e12 - 1, 0)
+    assert (keys.max_age, keys.max_stale) == (1e12 - 1, 0)
 
 
 def test_a_set_has_the_documented_defaults() -> None:
@@ -245,6 +252,8 @@ def test_three_different_keys_under_one_kid_are_all_refused() -> None:
 @example(b"\x7f" + bytes(31) + b"\x80" + bytes(31))
 @example(b"\x80" + bytes(31) + b"\x7f" + bytes(31))
 @example(b"\x00\x80" + bytes(30) + b"\xff" * 32)
+@example(b"\x00\x7f" * 16 + b"\xff" * 32)
+@example(b"\xff" * 32 + b"\x00\x7f" * 16)
 @example(b"\xff" * 64)
 @settings(max_examples=300, deadline=None, database=None)
 def test_a_signature_in_der_is_what_the_library_makes_of_it(signature: bytes) -> None:

@@ -25,6 +25,7 @@ from d1verify import (
     StaticKeyStore,
     TokenError,
     bearer,
+    tokens,
 )
 from d1verify import (
     verifier as verifier_module,
@@ -354,6 +355,20 @@ async def test_an_observer_is_not_told_of_a_call_that_was_under_way_when_it_woke
 
 
 @pytest.mark.anyio
+async def test_an_observer_that_wakes_while_a_header_is_read_is_not_told_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    observer = Waking()
+    verifier = make_verifier(observer=observer)
+
+    def wake(_value: object) -> bytes:
+        observer.wake()
+        raise TokenError(Reason.MISSING_TOKEN)
+
+    monkeypatch.setattr(bearer, "token_from_header", wake)
+    assert refused(lambda: verifier.verify_header(None)) == "missing_token"
+    assert observer.verdicts == []
+
+
+@pytest.mark.anyio
 async def test_a_task_whose_key_is_fresh_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     verifier = make_verifier()
     verifier.warm_up()
@@ -378,6 +393,34 @@ async def test_a_header_of_a_known_token_is_not_read_again(monkeypatch: pytest.M
 def test_every_spelling_of_a_header_gives_the_token_that_is_known(value: bytes) -> None:
     verifier, token = make_verifier(), KEY.mint().encode()
     assert verifier.verify_header(value % token) is verifier.verify(token) is verifier.verify_header(value % token)
+
+
+@pytest.mark.parametrize(
+    "scheme", [b"Basic  ", b"DPoP   ", b"Bearer:", b"Bearer\t", b"Custom ", b"BearerX", b"       "]
+)
+def test_a_known_token_is_let_in_by_no_other_scheme(scheme: bytes) -> None:
+    verifier, token = make_verifier(), KEY.mint().encode()
+    verifier.verify_header(b"Bearer " + token)
+    assert refused(lambda: verifier.verify_header(scheme + token)) == "missing_token"
+
+
+def test_an_encoded_header_that_was_signed_before_is_not_parsed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock()
+    verifier, first, second = make_verifier(clock=clock), KEY.mint(), KEY.mint(exp=NOW + 300)
+    verifier.verify(first)
+    monkeypatch.setattr(tokens, "read_key_id", lambda *_: pytest.fail("parsed again"))
+    assert verifier.verify(second).kid == KEY.kid
+    clock.advance(700)
+    assert refused(lambda: verifier.verify(first)) == "expired"  # It was known, and is judged anew.
+
+
+def test_a_known_token_whose_header_was_forgotten_is_judged_anew_all_the_same() -> None:
+    clock = Clock()
+    verifier, token = make_verifier(clock=clock), KEY.mint()
+    verifier.verify(token)
+    verifier._known_headers.clear()
+    clock.advance(700)
+    assert refused(lambda: verifier.verify(token)) == "expired"
 
 
 def test_a_header_of_a_known_token_falls_with_its_key() -> None:
@@ -406,7 +449,7 @@ def test_a_clock_that_breaks_later_refuses(broken: Any, size: int, caplog: pytes
     verifier.verify(token)
     clock.now = broken
     assert refused(lambda: verifier.verify(token)) == "malformed_token"
-    assert "TypeError" in caplog.text
+    assert "refused a call: an unexpected TypeError" in caplog.messages
 
 
 def test_a_cache_may_be_handed_over_and_shared() -> None:
@@ -490,3 +533,23 @@ def test_remembers_a_bounded_number_of_headers() -> None:
     for n, header in enumerate(headers):
         assert verifier.verify(keys[n % 3].sign(header, d1_claims())).kid == keys[n % 3].kid
         assert len(verifier._known_headers) <= HEADER_CACHE_SIZE
+
+
+def test_a_subclass_that_overrides_verify_is_asked_each_time() -> None:
+    class Once(D1Verifier):
+        def __init__(self, *args: Any, **settings: Any) -> None:
+            super().__init__(*args, **settings)
+            self.seen: set[str | bytes] = set()
+
+        def verify(self, token: str | bytes) -> D1Token:
+            verified = super().verify(token)
+            if token in self.seen:
+                raise TokenError(Reason.EXPIRED)
+            self.seen.add(token)
+            return verified
+
+    verifier = Once(StaticKeyStore({KEY.kid: KEY.pem}), audience="stg", subject=SUBJECT, clock=lambda: NOW)
+    header = b"Bearer " + KEY.mint().encode()
+    assert verifier.verify_header(header).subject == SUBJECT
+    assert refused(lambda: verifier.verify_header(header)) == "expired"
+    assert refused(lambda: verifier.verify_header(header)) == "expired"

@@ -80,7 +80,9 @@ def _check_arguments(arguments: dict[str, Any], environ: dict[str, str]) -> None
         require(all(is_printable(one) for one in ids), "a subject is printable")
     if "leeway" in arguments:
         written = environ["D1VERIFY_LEEWAY"]
-        require(_LEEWAY.fullmatch(written) and arguments["leeway"] == float(written), "the leeway is a plain number")
+        require(
+            _LEEWAY.fullmatch(written) and arguments["leeway"] == float(written.strip()), "the leeway is a plain number"
+        )
         require(0 <= arguments["leeway"] <= 300, "the leeway is in its range")
     if "D1VERIFY_JWKS_URL" in environ:
         _check_url(environ["D1VERIFY_JWKS_URL"].strip())
