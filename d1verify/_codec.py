@@ -73,8 +73,12 @@ def parse_object(data: bytes) -> dict[str, Any]:
         text = data.decode("utf-8").strip(" \t\r\n")
         if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
             _check_depth(data)
-        decoder = _DECODER_OF_LONG_NUMBERS if _may_have_long_number(data) else _DECODER
-        value, end = decoder.raw_decode(text)
+        decoder = (
+            _DECODER_OF_LONG_NUMBERS
+            if len(data) > _DIGITS_OF_LARGEST_DOUBLE and _may_have_long_number(data)
+            else _DECODER
+        )
+        value, end = decoder.scan_once(text, 0)  # type: ignore[attr-defined]  # raw_decode without a call in between
         if end != len(text) or type(value) is not dict:
             raise MalformedError
         if "\\u" in text:
@@ -82,7 +86,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except MalformedError:
         raise
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, StopIteration):
         raise MalformedError from None
     return value
 

@@ -25,6 +25,8 @@ __all__ = ["D1AuthMiddleware", "D1User", "d1_lifespan", "get_token", "health_end
 
 OnError = Callable[[HTTPConnection, D1VerifyError], Response | Awaitable[Response]]
 
+_NAME = b"authorization"
+_NAME_BYTES = len(_NAME)  # Most names are told apart by their length alone.
 _POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013  # RFC 6455 §7.4.1 and the registry it sets up
 
 
@@ -104,7 +106,7 @@ class D1AuthMiddleware:
             open_to_all = {"user": UnauthenticatedUser(), "auth": AuthCredentials(), TOKEN_KEY: None}
             await self._app({**scope, **open_to_all}, receive, send)
             return
-        values = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
+        values = [value for name, value in scope["headers"] if len(name) == _NAME_BYTES and name.lower() == _NAME]
         try:
             token = await self._verifier.averify_header(combined_value(values))
         except (TokenError, KeyStoreError) as error:

@@ -114,8 +114,9 @@ class KeyCache:
             TokenError: `unknown_key`.
             KeyStoreError: no verdict is possible now.
         """
-        key = self.fresh_key(kid)
-        if key is not None:
+        state = self._loader.state
+        key = state.by_kid.get(kid)
+        if key is not None and self._timer() < state.refresh_at:
             return key
         plan = self._loader.plan(kid)
         if plan.pending is not None:

@@ -27,7 +27,7 @@ from ..testing import (
     token_endpoint_cases,
 )
 from ..testing.report import Outcome
-from .output import ExitCode, stderr
+from .output import ExitCode, safe, stderr
 
 __all__ = ["Reports", "Signer", "Target", "TokenTarget", "check_contract"]
 
@@ -85,6 +85,12 @@ class Reports:
     json: Path | None
 
 
+_DISTRUSTED = (
+    "The app did not take a genuine token (baseline), so that it refused others says nothing. Does it trust the public "
+    "key of {kid} under this very key id (a folder is read again after 5 seconds), and are --aud and --sub the app's?"
+)
+
+
 def check_contract(
     target: Target, signer: Signer, reports: Reports, only: Sequence[str], tokens: TokenTarget | None = None
 ) -> ExitCode:
@@ -114,6 +120,8 @@ def check_contract(
         if path is not None:
             _write(path, text)
     print(report.json() if as_json else report.table(), end="")  # noqa: T201 - the report, as it is
+    if any(result.case_id == "baseline" for result in report.failed):
+        stderr().print(_DISTRUSTED.format(kid=safe(signer.kid)), markup=False, soft_wrap=True)
     return ExitCode.OK if report.ok else ExitCode.REFUSED
 
 

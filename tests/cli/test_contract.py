@@ -97,3 +97,11 @@ def test_bad_arguments_are_usage_errors(d1verify: Shell, arguments: tuple[str, .
 
 def test_a_report_that_cannot_be_written_is_a_usage_error(d1verify: Shell, right: str) -> None:
     assert d1verify("contract", right, *OPTIONS, "--only", "alg-none", "--junit", "absent/junit.xml").code == 2
+
+
+def test_an_app_that_does_not_know_the_key_is_said_to_be_so(d1verify: Shell, right: str) -> None:
+    d1verify("keygen", "k-2")
+    shown = d1verify("contract", right, "--key", "k-2.key", "--kid", "k-2", "--sub", GATEWAYS[0], "--only", "baseline")
+    assert shown.code == 1
+    assert "did not take a genuine token" in shown.err
+    assert "k-2" in shown.err
