@@ -7,6 +7,7 @@ import logging
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,18 @@ def _title(block: str) -> str:
     return f"{README[: README.index(block)].count(chr(10)) + 1}: {heading.strip('# ')}"
 
 
+@pytest.fixture
+def logging_as_it_was() -> Iterator[None]:
+    """A block may set up logging, for the process."""
+    root, ours = logging.getLogger(), logging.getLogger("d1verify")
+    before = (root.level, root.handlers[:], ours.level)
+    yield
+    root.setLevel(before[0])
+    root.handlers[:] = before[1]
+    ours.setLevel(before[2])
+
+
+@pytest.mark.usefixtures("logging_as_it_was")
 @pytest.mark.parametrize("block", BLOCKS, ids=map(_title, BLOCKS))
 def test_a268_block_runs_and_prints_what_it_says(
     block: str,
