@@ -123,7 +123,15 @@ async def test_takes_the_header_name_in_any_case(name: bytes) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    [b"authorization_", b"x-authorization", b"x-forwarded-authorization", b"proxy-authorization", b"authorization "],
+    [
+        b"authorization_",
+        b"authorisation",
+        b"uthorization ",
+        b"x-authorization",
+        b"x-forwarded-authorization",
+        b"proxy-authorization",
+        b"authorization ",
+    ],
 )
 async def test_reads_no_other_header(name: bytes) -> None:
     # A010, A011

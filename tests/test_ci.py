@@ -176,7 +176,7 @@ def test_a264_the_suite_runs_on_the_newest_versions_and_on_the_lowest() -> None:
     lines = (CI / "run").read_text().splitlines()
     assert "export PIP_UPGRADE=1 PIP_UPGRADE_STRATEGY=eager" in lines
     assert '.venv-lowest/bin/pip install -q -e ".[test]" -c .venv-lowest/constraints.txt' in lines
-    assert ".venv-lowest/bin/python -m pytest -q -n 2" in lines
+    assert ".venv-lowest/bin/python -m pytest -q" in lines
 
 
 def test_a265_no_warning_is_only_a_warning() -> None:

@@ -264,3 +264,9 @@ def test_of_all_last_letters_those_are_read_that_an_encoder_writes(length: int) 
         else:
             with pytest.raises(MalformedError):
                 decode_base64url(segment)
+
+
+def test_a_number_beyond_a_double_is_found_wherever_it_begins() -> None:
+    for before in range(2 * 309):
+        with pytest.raises(MalformedError):
+            parse_object(f'{{"{"x" * before}":{"9" * 309}}}'.encode())
