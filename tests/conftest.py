@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from d1verify import D1Verifier
+from d1verify import D1Verifier, _flood
 
 from .support import Clock, make_verifier
 
@@ -23,3 +23,9 @@ def clock() -> Clock:
 @pytest.fixture
 def verifier() -> D1Verifier:
     return make_verifier()
+
+
+@pytest.fixture(autouse=True)
+def _no_counts_left_over() -> None:
+    """A count of refusals that an earlier test has caused must not be told in a later one's log."""
+    _flood._untold.clear()
