@@ -81,7 +81,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
         value, end = decoder.scan_once(text, 0)  # type: ignore[attr-defined]  # raw_decode without a call in between
         if end != len(text) or type(value) is not dict:
             raise MalformedError
-        if "\\u" in text:
+        if "\\" in text:  # One character is searched for ten times as fast as two.
             # Only an escape can smuggle a surrogate in; encoding finds it in names and values alike.
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except MalformedError:
