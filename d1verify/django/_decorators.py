@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from typing import Any, TypeVar, overload
 
-from asgiref.sync import iscoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
@@ -80,7 +80,8 @@ def d1_exempt(view: V | None = None, *, methods: Iterable[str] = OPEN_METHODS) -
 
     For other methods name them: `@d1_exempt(methods=["POST"])`. On a class-based view:
     `@method_decorator(d1_exempt, name="dispatch")`. It opens nothing that `d1_required`
-    guards, and no path that the client writes with escapes (`/%68ealth`).
+    guards, and no path that the client writes with escapes (`/%68ealth`). The view itself
+    is left as it is: another route to it stays shut.
 
     Raises:
         ConfigurationError: `methods` is no collection of method names in capitals.
@@ -89,16 +90,25 @@ def d1_exempt(view: V | None = None, *, methods: Iterable[str] = OPEN_METHODS) -
     if not names or not all(isinstance(name, str) and name.isalpha() and name.isupper() for name in names):
         raise ConfigurationError('methods must be method names in capitals, such as ["GET", "HEAD"]')
 
-    def mark(view: V) -> V:
-        setattr(view, _OPEN_METHODS, frozenset(names))
-        return view
-
-    return mark if view is None else mark(view)
+    opened = partial(_opened, methods=frozenset(names))
+    return opened if view is None else opened(view)
 
 
 def is_open(view: object, method: str | None) -> bool:
     """Tell whether `d1_exempt` has opened this view for this method."""
     return method in getattr(view, _OPEN_METHODS, ())
+
+
+def _opened(view: V, *, methods: frozenset[str]) -> V:
+    @wraps(view)
+    def opened(*args: Any, **kwargs: Any) -> Any:
+        return view(*args, **kwargs)
+
+    if iscoroutinefunction(view):
+        markcoroutinefunction(opened)
+    setattr(opened, _OPEN_METHODS, methods)
+    exempt: Any = opened
+    return exempt  # type: ignore[no-any-return]
 
 
 def _guarded(view: V, *, guard: Callable[[], Guard], path_kwarg: str | None) -> V:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 
-from .._log import log_refusal
 from ..bearer import check_realm, refusal
 from ..errors import ConfigurationError, KeyStoreError, Reason, TokenError
 from ..tokens import D1Token
@@ -91,7 +90,6 @@ class Guard:
             try:
                 token.require_subject(kwargs[path_kwarg])
             except TokenError as error:
-                log_refusal(error, self.verifier)
                 return self._answer(request, error)
         request.d1_token = token  # type: ignore[attr-defined]
         request._d1_verifier = self.verifier  # type: ignore[attr-defined]  # noqa: SLF001 - ours

@@ -76,6 +76,8 @@ ROUTES = (
     path("hook", hook),
     path("class-health", Health.as_view()),
     path("both", d1_required()(health)),
+    path("shown", d1_exempt(show)),
+    path("async-shown", d1_exempt(async_show)),
     path("slashed/", show),
     path("exploding/<exploding:value>", health),
 )
@@ -320,3 +322,14 @@ def test_a_project_without_the_app_fails_the_start(configure: Configure) -> None
 def test_an_exemption_names_methods(methods: Any) -> None:
     with pytest.raises(ConfigurationError, match="methods"):
         d1_exempt(methods=methods)
+
+
+def test_an_exemption_leaves_the_view_s_other_routes_shut(ask: Ask) -> None:
+    for opened, shut in (("/shown", "/notify"), ("/async-shown", "/async")):
+        assert ask("GET", opened).content == b"nobody"
+        assert is_refused(ask("GET", shut))
+
+
+def test_an_exempt_view_is_as_async_as_it_was() -> None:
+    assert iscoroutinefunction(d1_exempt(async_show))
+    assert not iscoroutinefunction(d1_exempt(show))
