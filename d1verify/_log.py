@@ -6,10 +6,10 @@ from typing import Final
 
 from ._freshness import State
 from ._records import ERROR, INFO, WARNING, Line, log, shown
-from ._refusal_log import FailureLog, RefusalLog, log_refusal
+from ._refusal_log import FailureLog, RefusalLog
 from .observer import LoadOutcome
 
-__all__ = ["FailureLog", "KeyLog", "Line", "RefusalLog", "log", "log_refusal", "shown"]
+__all__ = ["FailureLog", "KeyLog", "Line", "RefusalLog", "log", "shown"]
 
 MAX_SHOWN_NAMES: Final = 8
 

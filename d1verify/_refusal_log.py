@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from ._flood import Flood, Tally
 from ._records import DEBUG, ERROR, WARNING, Line, log, shown
 from .errors import KeyStoreError, Reason, TokenError
 
-__all__ = ["FailureLog", "RefusalLog", "log_refusal"]
+__all__ = ["FailureLog", "RefusalLog"]
 
 
 class _Kind(NamedTuple):
@@ -107,13 +107,3 @@ def _when(tally: Tally[_Kind] | Tally[_Failure]) -> str:
 
 def _times(tally: Tally[_Kind] | Tally[_Failure]) -> dict[str, object]:
     return {"d1_seconds": round(tally.seconds, 3), "d1_seconds_ago": round(tally.ago, 3)}
-
-
-# For verifiers that are none of ours and have no log of their own.
-_OF_OTHERS: Final = RefusalLog()
-
-
-def log_refusal(error: TokenError | KeyStoreError, verifier: object = None) -> None:
-    """Write the record of a call that an edge refuses, after `verifier` had let it through."""
-    own = getattr(verifier, "_refusal_log", None)
-    (own if isinstance(own, RefusalLog) else _OF_OTHERS).write(error)

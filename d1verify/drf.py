@@ -19,7 +19,6 @@ try:
 except ModuleNotFoundError:
     raise ImportError('d1verify.drf needs Django REST framework: pip install "d1verify[drf]"') from None
 
-from ._log import log_refusal
 from .bearer import check_realm, refusal
 from .errors import ConfigurationError, KeyStoreError, Reason, TokenError
 from .tokens import D1Token
@@ -174,7 +173,7 @@ class D1Authentication(BaseAuthentication):
             token: object = verifier.verify_header(request.META.get("HTTP_AUTHORIZATION"))
             if not isinstance(token, D1Token):  # An async verify_header(), say, whose coroutine would pass for a token.
                 raise TypeError("verifier must return a D1Token")
-            self._compare(request, token, verifier)
+            self._compare(request, token)
         except (TokenError, KeyStoreError) as error:
             if self.optional and error.reason is Reason.MISSING_TOKEN:
                 return None
@@ -206,17 +205,13 @@ class D1Authentication(BaseAuthentication):
             reveal_reason if self.reveal_reason is None else self.reveal_reason,
         )
 
-    def _compare(self, request: Request, token: D1Token, verifier: HeaderVerifier) -> None:
+    def _compare(self, request: Request, token: D1Token) -> None:
         if self.path_kwarg is None:
             return
         kwargs = (request.parser_context or {}).get("kwargs", {})
         if self.path_kwarg not in kwargs:
             raise ConfigurationError(f"the URL pattern gives the view no argument {self.path_kwarg!r} to compare")
-        try:
-            token.require_subject(kwargs[self.path_kwarg])
-        except TokenError as error:
-            log_refusal(error, verifier)
-            raise
+        token.require_subject(kwargs[self.path_kwarg])
 
 
 def _forbid_storing(request: Request) -> None:

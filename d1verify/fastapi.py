@@ -18,7 +18,6 @@ try:
 except ImportError as _missing:
     raise ImportError('d1verify.fastapi needs FastAPI: pip install "d1verify[fastapi]"') from _missing
 
-from ._log import log_refusal
 from ._scope import TOKEN_KEY, VERIFIER_KEY
 from .bearer import check_realm, combined_value, refusal
 from .errors import ConfigurationError, KeyStoreError, Reason, TokenError
@@ -109,13 +108,8 @@ class D1Bearer(SecurityBase):
         return token
 
     def _compare(self, token: D1Token, conn: HTTPConnection) -> None:
-        if self._path_param is None:
-            return
-        try:
+        if self._path_param is not None:
             token.require_subject(conn.path_params[self._path_param])
-        except TokenError as error:
-            log_refusal(error, self._verifier)
-            raise
 
 
 def install(app: Starlette, *, realm: str = "d1", reveal_reason: bool = False) -> None:

@@ -69,9 +69,10 @@ class D1Token:
         kid: the id of the key that signed it.
     """
 
-    __slots__ = ("_claims", "_payload", "kid")
+    __slots__ = ("_claims", "_note_refusal", "_payload", "kid")
     kid: str
     _claims: dict[str, Any]
+    _note_refusal: Callable[[TokenError], None]
     _payload: bytes
 
     if TYPE_CHECKING:
@@ -139,10 +140,13 @@ class D1Token:
         """Return if the token speaks for this merchant gateway, say the one in the path.
 
         Raises:
-            TokenError: `insufficient_scope` (answered with 403) if it speaks for another.
+            TokenError: `insufficient_scope` (answered with 403) if it speaks for another. The
+                verifier's log has it by then, like every other refusal.
         """
         if self.subject != merchant_gateway_id:
-            raise TokenError(Reason.INSUFFICIENT_SCOPE, kid=self.kid, signed=True)
+            error = TokenError(Reason.INSUFFICIENT_SCOPE, kid=self.kid, signed=True)
+            self._note_refusal(error)
+            raise error
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError("a D1Token is immutable")
@@ -254,14 +258,22 @@ def _is_accepted_type(members: dict[str, Any], policy: Policy) -> bool:
     return isinstance(written, str) and written.lower() in policy.types
 
 
-def seal(kid: str, payload: bytes, claims: dict[str, Any]) -> D1Token:
-    """Return the token object for claims that `claims.check` has passed. For verifiers only."""
+def seal(kid: str, payload: bytes, claims: dict[str, Any], note_refusal: Callable[[TokenError], None]) -> D1Token:
+    """Return the token object for claims that `claims.check` has passed. For verifiers only.
+
+    Args:
+        kid: the id of the key that signed it.
+        payload: its second part, decoded.
+        claims: what `payload` says.
+        note_refusal: told of a refusal that comes after the verification.
+    """
     if len(payload) > _LARGE_PAYLOAD:  # A token may be kept for long; what is seldom asked for is read again then.
         claims = {name: claims[name] for name in _OWN_CLAIMS if name in claims}
     token = object.__new__(D1Token)
     _set_kid(token, kid)
     _set_payload(token, payload)
     _set_claims(token, claims)
+    _set_note_refusal(token, note_refusal)
     return token
 
 
@@ -269,3 +281,4 @@ def seal(kid: str, payload: bytes, claims: dict[str, Any]) -> D1Token:
 _set_kid = D1Token.kid.__set__  # type: ignore[attr-defined,misc]
 _set_payload = D1Token._payload.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
 _set_claims = D1Token._claims.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001
+_set_note_refusal = D1Token._note_refusal.__set__  # type: ignore[attr-defined,misc]  # noqa: SLF001

@@ -77,6 +77,7 @@ class TokenVerifier:
         own = type(self)
         self._may_reuse = own.verify is TokenVerifier.verify and own.averify is TokenVerifier.averify
         self._refusal_log = RefusalLog()
+        self._note_refusal = self._refusal_log.write  # bound once: each token takes it along
         if observer is not None:
             self._given_observer = observer
             self._keys.subscribe(observer.notify)
@@ -216,7 +217,7 @@ class TokenVerifier:
             raise TokenError(Reason.MALFORMED_TOKEN, kid=opened.kid, signed=True) from None
         except TokenError as error:
             raise TokenError(error.reason, kid=opened.kid, signed=True) from None
-        return tokens.seal(opened.kid, payload, members), window
+        return tokens.seal(opened.kid, payload, members, self._note_refusal), window
 
     def _learn(self, header: bytes, kid: str) -> None:
         """Remember an encoded header that D1 has signed, so that its like need not be parsed again."""

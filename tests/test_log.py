@@ -14,7 +14,7 @@ import pytest
 
 from d1verify import KeyStoreError, Reason, TokenError, _flood
 from d1verify._freshness import State
-from d1verify._log import KeyLog, Line, log_refusal, shown
+from d1verify._log import KeyLog, Line, RefusalLog, shown
 from d1verify.keys import KeySet, SkippedKey
 from d1verify.observer import LoadOutcome
 
@@ -72,13 +72,13 @@ def test_names_the_kid_of_a_token_whose_signature_is_bad(log: pytest.LogCaptureF
 
 
 def test_writes_key_trouble_of_a_call_at_debug(log: pytest.LogCaptureFixture) -> None:
-    log_refusal(KeyStoreError("details are logged where the state changes"))
+    RefusalLog().write(KeyStoreError("details are logged where the state changes"))
     assert refusals(log) == [("DEBUG", "refused a call: keys_unavailable (kid -)")]
 
 
 def test_writes_nothing_of_a_kid_when_nobody_listens(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger="d1verify")
-    log_refusal(TokenError(Reason.UNKNOWN_KEY, kid="k"))
+    RefusalLog().write(TokenError(Reason.UNKNOWN_KEY, kid="k"))
     assert caplog.records == []
 
 
@@ -189,7 +189,7 @@ def test_a_log_handler_that_fails_is_not_the_callers_trouble(log: pytest.LogCapt
     logger = logging.getLogger("d1verify")
     logger.addFilter(fail)
     try:
-        log_refusal(TokenError(Reason.MALFORMED_TOKEN))
+        RefusalLog().write(TokenError(Reason.MALFORMED_TOKEN))
     finally:
         logger.removeFilter(fail)
     assert refusals(log) == []
@@ -222,7 +222,7 @@ Written = Callable[[], list[dict[str, Any]]]
 
 
 def test_a_refusal_has_fields_of_fixed_names_with_what_others_chose_escaped(written: Written) -> None:
-    log_refusal(TokenError(Reason.UNKNOWN_KEY, kid="a\nb" + "x" * 100))
+    RefusalLog().write(TokenError(Reason.UNKNOWN_KEY, kid="a\nb" + "x" * 100))
     assert written() == [
         {
             "level": "DEBUG",
@@ -237,7 +237,7 @@ def test_a_refusal_has_fields_of_fixed_names_with_what_others_chose_escaped(writ
 
 
 def test_a_refusal_without_a_kid_has_none(written: Written) -> None:
-    log_refusal(KeyStoreError("down"))
+    RefusalLog().write(KeyStoreError("down"))
     (line,) = written()
     assert (line["d1_kid"], line["d1_reason"], line["d1_signed"]) == (None, "keys_unavailable", False)
 
@@ -277,15 +277,21 @@ def test_a_failure_inside_has_its_kind_and_no_text(written: Written) -> None:
     assert (failure["level"], failure["d1_error"], failure["d1_count"]) == ("ERROR", "ZeroDivisionError", 1)
 
 
-def test_an_edge_logs_with_its_verifier_s_own_log(
+def test_a_token_that_does_not_speak_for_the_path_is_in_the_log_of_its_verifier(
     log: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(_flood, "_untold", set())
-    busy, quiet = make_verifier(), make_verifier()
-    refusal = TokenError(Reason.INSUFFICIENT_SCOPE, kid=KEY.kid, signed=True)
+    busy, quiet = (make_verifier().verify(KEY.mint()) for _verifier in range(2))
     for _call in range(50):
-        log_refusal(refusal, busy)
+        assert refused(lambda: busy.require_subject("MGW_000002")) == "insufficient_scope"
     log.clear()
-    log_refusal(refusal, busy)
-    log_refusal(refusal, quiet)
+    assert refused(lambda: busy.require_subject("MGW_000002")) == "insufficient_scope"
+    assert refused(lambda: quiet.require_subject("MGW_000002")) == "insufficient_scope"
     assert refusals(log) == [("WARNING", "refused a call: insufficient_scope (kid d1-key-1)")]
+
+
+def test_a_token_that_speaks_for_the_path_is_not_in_the_log(log: pytest.LogCaptureFixture) -> None:
+    token = make_verifier().verify(KEY.mint())
+    log.clear()
+    token.require_subject(token.subject)
+    assert refusals(log) == []

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from d1verify import D1Verifier, KeyStoreError, Reason, TokenError, claims, refusal
-from d1verify._log import log_refusal
+from d1verify._log import RefusalLog
 
 from ..support import KEY, NOW, OTHER_KEY, ScriptedStore, make_verifier, refused
 from .asgi_calls import GOOD, Guarded, header, status
@@ -64,7 +64,7 @@ def test_a213_key_trouble_shows_no_key() -> None:
 @pytest.mark.parametrize("level", [logging.DEBUG, logging.WARNING])
 def test_a214_a_kid_is_escaped_and_cut(level: int, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(level, "d1verify")
-    log_refusal(TokenError(Reason.UNKNOWN_KEY, kid=UNTRUSTED_KID + "x" * 300, signed=level > logging.DEBUG))
+    RefusalLog().write(TokenError(Reason.UNKNOWN_KEY, kid=UNTRUSTED_KID + "x" * 300, signed=level > logging.DEBUG))
     (record,) = [one for one in caplog.records if "refused" in one.getMessage()]
     message = record.getMessage()
     assert message.isascii()
