@@ -144,10 +144,10 @@ def decide(state: State, timing: Timing, now: float, *, known: bool) -> Step:
         case Phase.FRESH | Phase.AGEING:
             return _on_miss(state, timing, now, joinable=joinable)
         case Phase.DUE:
-            answer = _old_word(state, now) if known else Answer.UNAVAILABLE
+            answer = _old_word(state, timing, now) if known else Answer.UNAVAILABLE
             return Step(answer, load=rested, wait=rested or joinable, miss=not known)
         case Phase.STALE if known:
-            return Step(_old_word(state, now), load=rested)
+            return Step(_old_word(state, timing, now), load=rested)
         case _:
             # A set past max_age may say yes, never no.
             return Step(Answer.UNAVAILABLE, load=rested and gate_is_open(state, timing, now), miss=True)
@@ -173,23 +173,29 @@ def _on_miss(state: State, timing: Timing, now: float, *, joinable: bool) -> Ste
     return Step(Answer.UNAVAILABLE, load=may_start, wait=may_start, miss=True)
 
 
-def settle(state: State, number: int, now: float, *, known: bool) -> Answer:
+def settle(state: State, timing: Timing, number: int, now: float, *, known: bool) -> Answer:
     """Return what to say after waiting for load `number`, whatever became of it."""
     if phase_of(state, now) in (Phase.REVOKED, Phase.EMPTY):
         return Answer.UNAVAILABLE
     if known:
-        return _old_word(state, now)
+        return _old_word(state, timing, now)
     return Answer.UNKNOWN if state.applied >= number else Answer.UNAVAILABLE
 
 
-def _old_word(state: State, now: float) -> Answer:
+def _old_word(state: State, timing: Timing, now: float) -> Answer:
     """Return what a set says about a key that it has: in general yes.
 
-    Not so when it has come of age and the load in the air has just seen the source empty.
+    Not so when it has come of age and the source was seen empty, in the second look that
+    is under way, or last of all and longer ago than a request waits: the bound on a
+    withdrawal is not put off by the pause before that look.
     """
     attempt, seen_at = state.attempt, state.empty_seen_at
-    confirming = attempt is not None and seen_at is not None and seen_at >= attempt.started_at
-    return Answer.UNAVAILABLE if confirming and now >= due_at(state) else Answer.USE
+    if seen_at is None or now < due_at(state):
+        return Answer.USE
+    confirming = attempt is not None and seen_at >= attempt.started_at
+    answering = not state.failures and (attempt is None or is_young(attempt, now))
+    too_late = answering and now >= due_at(state) + timing.max_wait
+    return Answer.UNAVAILABLE if confirming or too_late else Answer.USE
 
 
 def is_young(attempt: Attempt, now: float) -> bool:

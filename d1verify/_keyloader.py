@@ -115,7 +115,8 @@ class KeyLoader:
         now = self.now()
         state = self.state
         key = state.by_kid.get(kid)
-        return Plan(_freshness.settle(state, waited_for.attempt.number, now, known=key is not None), key)
+        number = waited_for.attempt.number
+        return Plan(_freshness.settle(state, self._timing, number, now, known=key is not None), key)
 
     def begin_unless_usable(self) -> tuple[PendingLoad | None, float]:
         """Return the load to wait for, joined or started, and how long; None if keys are usable as it is."""

@@ -193,8 +193,46 @@ SETTLED: dict[str, tuple[State, float, Answer, Answer]] = {
 @pytest.mark.parametrize("case", SETTLED.values(), ids=SETTLED.keys())
 def test_says_after_waiting_what_the_load_made_of_it(case: tuple[State, float, Answer, Answer]) -> None:
     state, now, known, unknown = case
-    assert f.settle(state, 2, now, known=True) is known
-    assert f.settle(state, 2, now, known=False) is unknown
+    assert f.settle(state, TIMING, 2, now, known=True) is known
+    assert f.settle(state, TIMING, 2, now, known=False) is unknown
+
+
+# a set that has come of age, while the source was seen empty: loaded at 1000, of age at 1100, a wait of 2 s
+
+SEEN_EMPTY: dict[str, tuple[State, float, Answer]] = {
+    "never": (loaded(), 1200.0, Answer.USE),
+    "and the set is not of age": (loaded(empty_seen_at=1095.0), 1099.9, Answer.USE),
+    "within what a request waits": (loaded(empty_seen_at=1099.5), 1101.9, Answer.USE),
+    "longer ago than that": (loaded(empty_seen_at=1099.5), 1102.0, Answer.UNAVAILABLE),
+    "and the next load has only begun": (
+        loaded(empty_seen_at=1099.5, attempt=Attempt(2, 1101.0, 1103.0, 1111.0)),
+        1102.5,
+        Answer.UNAVAILABLE,
+    ),
+    "and the next load is late": (
+        loaded(empty_seen_at=1099.5, attempt=Attempt(2, 1101.0, 1103.0, 1111.0)),
+        1103.0,
+        Answer.USE,
+    ),
+    "and the next load failed": (loaded(empty_seen_at=1099.5, **FAILED), 1102.5, Answer.USE),
+    "by the load in the air": (
+        loaded(empty_seen_at=1100.5, attempt=Attempt(2, 1100.5, 1102.5, 1110.5)),
+        1100.6,
+        Answer.UNAVAILABLE,
+    ),
+    "by the load in the air, which is late": (
+        loaded(empty_seen_at=1100.5, attempt=Attempt(2, 1100.5, 1102.5, 1110.5)),
+        1109.0,
+        Answer.UNAVAILABLE,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SEEN_EMPTY.values(), ids=SEEN_EMPTY.keys())
+def test_a_source_seen_empty_does_not_put_off_the_bound_of_a_set_of_age(case: tuple[State, float, Answer]) -> None:
+    state, now, answer = case
+    assert f.decide(state, TIMING, now, known=True).answer is answer
+    assert f.settle(state, TIMING, 1, now, known=True) is answer
 
 
 # transitions

@@ -402,6 +402,26 @@ def test_nobody_waits_for_a_second_look_but_a_due_set(
         loaded.cache.refresh()
 
 
+@pytest.mark.parametrize("max_wait", [0.0, 0.5, 2.0])
+def test_all_keys_are_withdrawn_within_the_bound_however_short_a_request_waits(
+    monkeypatch: pytest.MonkeyPatch, max_wait: float
+) -> None:
+    hand = HandLoads(monkeypatch, max_wait=max_wait)
+    hand.arrives(key_set(KEY, max_age=5.0, max_stale=300.0), after=0.0)
+    assert hand.ask(K) == KEY.public
+    bound = hand.cache.health().withdrawal_bound
+    assert bound == 5.0 + max_wait
+    withdrawn_at = hand.clock.now
+    hand.arrives(EMPTY, after=0.0)
+    hand.clock.advance(4.8)  # An ageing set: the load that sees the source empty is in the background.
+    assert hand.ask(K) == KEY.public
+    hand.finish(EMPTY)
+    while hand.clock.now < withdrawn_at + bound:
+        hand.clock.advance(0.1)
+        hand.ask(K)
+    assert hand.ask(K) == UNAVAILABLE
+
+
 SECOND_LOOKS: dict[str, tuple[object, object]] = {
     "keys are there again": (key_set(KEY), KEY.public),
     "others are there": (key_set(OTHER_KEY), UNKNOWN),
