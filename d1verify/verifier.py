@@ -99,10 +99,12 @@ class TokenVerifier:
             opened = self._open(raw)
             verified = self._close(raw, opened, self._keys.key(opened.kid))
         except Exception as error:
-            raise self._refused(error, started) from None
-        if self._observer is not None:
-            self._accepted(verified, opened, started)
-        return verified
+            refused = self._refused(error, started)
+        else:
+            if self._observer is not None:
+                self._accepted(verified, opened, started)
+            return verified
+        raise refused
 
     async def averify(self, token: str | bytes) -> D1Token:
         """Return what `verify` returns; never blocks the event loop (asyncio or trio)."""
@@ -115,10 +117,12 @@ class TokenVerifier:
             key = self._keys.fresh_key(opened.kid) or await self._keys.akey(opened.kid)
             verified = self._close(raw, opened, key)
         except Exception as error:
-            raise self._refused(error, started) from None
-        if self._observer is not None:
-            self._accepted(verified, opened, started)
-        return verified
+            refused = self._refused(error, started)
+        else:
+            if self._observer is not None:
+                self._accepted(verified, opened, started)
+            return verified
+        raise refused
 
     def verify_header(self, value: str | bytes | None) -> D1Token:
         """Return the verified token of an `Authorization` header's value; None for no header.
@@ -230,7 +234,8 @@ class TokenVerifier:
         try:
             return bearer.token_from_header(value)
         except TokenError as error:
-            raise self._refused(error, started) from None
+            refused = self._refused(error, started)
+        raise refused
 
     def _begin_reporting(self) -> None:
         self._observer = self._given_observer
@@ -240,10 +245,15 @@ class TokenVerifier:
         self._observe(started, token=token, cached=cached)
 
     def _refused(self, error: Exception, started: float) -> TokenError | KeyStoreError:
-        """Return what leaves the verifier: our own errors only, whatever has happened inside."""
+        """Return what leaves the verifier: our own errors only, whatever has happened inside.
+
+        What they were raised in the course of is taken off them, since it may hold the token
+        or its payload; raise them where no other exception is being handled.
+        """
         if not isinstance(error, TokenError | KeyStoreError):
             self._refusal_log.failures.write("refused a call: an unexpected %s", type(error).__name__)
             error = TokenError(Reason.MALFORMED_TOKEN)
+        error.__cause__ = error.__context__ = None
         self._refusal_log.write(error)
         if self._observer is not None:
             self._observe(started, error=error)

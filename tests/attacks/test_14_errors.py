@@ -51,8 +51,18 @@ def test_a213_an_exception_shows_nothing_of_the_token(name: str, call: Callable[
     for part in (SECRET, *BAD_TOKENS[name].split(".")):
         assert part not in shown
     assert caught.value.__cause__ is None
-    assert caught.value.__suppress_context__
+    assert caught.value.__context__ is None, "what is hung on an exception is read by error trackers"
     assert "During handling" not in text
+
+
+def test_a213_an_unexpected_error_is_not_hung_on_the_one_that_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(payload: dict[str, Any], _policy: object) -> None:
+        raise ZeroDivisionError(payload)
+
+    monkeypatch.setattr(claims, "check", fail)
+    with pytest.raises(TokenError) as caught:
+        make_verifier().verify(KEY.mint(note=SECRET))
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
 
 
 def test_a213_key_trouble_shows_no_key() -> None:
