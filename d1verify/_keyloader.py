@@ -63,9 +63,10 @@ class KeyLoader:
         self.state = _transitions.after_fork(self.state)
 
     def subscribe(self, listener: Callable[[KeyLoad], None]) -> None:
-        """Have `listener` told of each load that ends."""
+        """Have `listener` told of each load that ends, once, however often it is given."""
         with self._lock:
-            self._listeners = (*self._listeners, listener)
+            if listener not in self._listeners:
+                self._listeners = (*self._listeners, listener)
 
     def now(self) -> float:
         """Return the time, with a load that has taken too long given up."""

@@ -34,13 +34,25 @@ VARIABLES = frozenset(
 )
 
 
+# Kubernetes tells each pod of a Service named d1verify by such variables.
+_OF_A_SERVICE = re.compile(
+    r"D1VERIFY_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)", re.ASCII
+)
+
+
+def unknown_variables(environ: Mapping[str, str]) -> list[str]:
+    """Return the names that look like a setting and are none, sorted: each may be a misspelt one."""
+    ours = (name for name in environ if name.startswith("D1VERIFY_") and name not in VARIABLES)
+    return sorted(name for name in ours if not _OF_A_SERVICE.fullmatch(name))
+
+
 def verifier_arguments(environ: Mapping[str, str], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments of a `D1Verifier` that the variables and `overrides` make up.
 
     Raises:
         ConfigurationError: a variable is missing, contradictory or out of range; the message names it.
     """
-    unknown = sorted(name for name in environ if name.startswith("D1VERIFY_") and name not in VARIABLES)
+    unknown = unknown_variables(environ)
     if unknown:
         raise ConfigurationError(f"{shown(unknown[0])} is not a variable of this library; is it misspelt?")
     arguments = dict(overrides)

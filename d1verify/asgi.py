@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from starlette.authentication import AuthCredentials, BaseUser, UnauthenticatedUser
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._health_endpoint import HealthEndpoint, Probed
 from ._log import FailureLog
@@ -67,7 +67,8 @@ class D1AuthMiddleware:
         realm: the protection space named in challenges.
         reveal_reason: name the reason in answers; for staging.
         on_error: shapes the answer to a refused http request. It cannot let the request
-            through; if it raises, the default answer goes out.
+            through; if it raises, or its answer does before any of it was sent, the default
+            answer goes out.
 
     Raises:
         ConfigurationError: an argument is out of range; the message names it.
@@ -131,8 +132,7 @@ class D1AuthMiddleware:
             prefix, body = "websocket.http.response", answer.body
         else:
             shaped = await self._shaped(error, scope)
-            if shaped is not None:
-                await shaped(scope, receive, send)
+            if shaped is not None and await self._sent(shaped, scope, receive, send):
                 return
             prefix, body = "http.response", b"" if scope["method"] == "HEAD" else answer.body
         await send({"type": f"{prefix}.start", "status": answer.status, "headers": headers})
@@ -153,6 +153,24 @@ class D1AuthMiddleware:
             return response
         self._failures.write("on_error returned no Response, the default answer goes out: %s", type(response).__name__)
         return None
+
+    async def _sent(self, shaped: Response, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Send the answer that `on_error` made; False if it failed before anything of it went out."""
+        begun = False
+
+        async def begin(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await shaped(scope, receive, begin)
+        except Exception as failure:
+            if begun:
+                raise
+            self._failures.write("on_error's answer failed, the default one goes out: %s", type(failure).__name__)
+            return False
+        return True
 
 
 def get_token(conn: HTTPConnection) -> D1Token:

@@ -219,7 +219,7 @@ class KeyCache:
         return self._loader.state.keys
 
     def subscribe(self, listener: Callable[[KeyLoad], None]) -> None:
-        """Have `listener` told of each load that ends."""
+        """Have `listener` told of each load that ends, once, however often it is given."""
         self._loader.subscribe(listener)
 
     def _plan_probe(self) -> Plan:

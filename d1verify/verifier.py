@@ -67,7 +67,7 @@ class TokenVerifier:
             raise ConfigurationError("clock must be a function that returns epoch seconds as a number")
         if observer is not None and not callable(getattr(observer, "notify", None)):
             raise ConfigurationError("observer must have a notify() method")
-        self.policy = policy
+        self._policy = policy
         self._clock = clock
         self._observer: Observer | None = None  # while nobody listens to it, too
         self._keys = store if isinstance(store, KeyCache) else KeyCache(store)
@@ -82,6 +82,11 @@ class TokenVerifier:
             self._given_observer = observer
             self._keys.subscribe(observer.notify)
             attach(observer, self, self._begin_reporting)
+
+    @property
+    def policy(self) -> Policy:
+        """What a token must satisfy. It cannot be exchanged: remembered tokens were judged by it."""
+        return self._policy
 
     def verify(self, token: str | bytes) -> D1Token:
         """Return the verified token.
@@ -188,7 +193,7 @@ class TokenVerifier:
         known = None if self._known_tokens is None else self._known_tokens.find(raw)
         if known is not None:
             return known
-        return tokens.parse(raw, self.policy, self._known_headers.get)
+        return tokens.parse(raw, self._policy, self._known_headers.get)
 
     def _close(self, raw: bytes, opened: UnverifiedToken | KnownToken, key: PublicKey) -> D1Token:
         # (3) `key` was trusted a moment ago, for a known token as for a new one
@@ -197,7 +202,7 @@ class TokenVerifier:
         elif opened.holds(key, self._clock()):
             return opened.token
         else:
-            unverified = tokens.parse(raw, self.policy, self._known_headers.get)
+            unverified = tokens.parse(raw, self._policy, self._known_headers.get)
         # (4) signature
         try:
             key.verify(decode_checked_base64url(unverified.signature), unverified.signing_input)
@@ -215,7 +220,7 @@ class TokenVerifier:
         payload = decode_checked_base64url(opened.payload)
         try:
             members = parse_object(payload)
-            window = claims.check(members, self.policy)
+            window = claims.check(members, self._policy)
             window.check(self._clock())
         except MalformedError:
             raise TokenError(Reason.MALFORMED_TOKEN, kid=opened.kid, signed=True) from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -11,7 +12,7 @@ import pytest
 from starlette.applications import Starlette
 from starlette.authentication import AuthCredentials, UnauthenticatedUser, requires
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
@@ -588,6 +589,24 @@ async def test_an_answer_of_on_error_may_listen_to_the_client() -> None:
         guarded(on_error=lambda _conn, _error: Listening("refused")), http(), {"type": "http.disconnect"}
     )
     assert answer.body == b"refused"
+
+
+async def test_the_default_answer_goes_out_where_that_of_on_error_fails_before_it_began(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = await call(guarded(on_error=lambda _conn, _error: FileResponse(tmp_path / "missing.html")), http())
+    assert (answer.status, answer.body) == (401, b'{"error":"missing_token"}')
+    assert "on_error's answer failed, the default one goes out: RuntimeError" in caplog.messages
+
+
+async def test_an_answer_of_on_error_that_fails_half_way_is_the_server_s_to_end() -> None:
+    class Failing(Response):
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            await send({"type": "http.response.start", "status": 418, "headers": []})
+            raise OSError("the disk is gone")
+
+    with pytest.raises(OSError, match="the disk is gone"):
+        await call(guarded(on_error=lambda _conn, _error: Failing()), http())
 
 
 async def test_on_error_cannot_let_a_request_through_by_what_it_does_to_the_connection() -> None:

@@ -90,6 +90,14 @@ def test_a_listener_that_fails_disturbs_nobody(hand: HandLoads, caplog: pytest.L
     assert "an observer failed" in caplog.text
 
 
+def test_a_listener_given_twice_is_told_once(hand: HandLoads) -> None:
+    told = Told(hand.cache)
+    hand.cache.subscribe(told)
+    hand.arrives(key_set(KEY))
+    assert hand.ask(KEY.kid) == KEY.public
+    assert told.outcomes == [LoadOutcome.LOADED]
+
+
 def test_a_thread_that_cannot_be_started_is_a_failed_load(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_run: object) -> None:
         raise RuntimeError("can't start new thread")

@@ -53,6 +53,24 @@ def test_the_keys_are_read_when_they_are_first_needed() -> None:
     assert refused(lambda: verifier.verify(KEY.mint())) == "keys_unavailable"
 
 
+SERVICE_LINKS = {
+    "D1VERIFY_SERVICE_HOST": "10.0.0.7",
+    "D1VERIFY_SERVICE_PORT": "8001",
+    "D1VERIFY_SERVICE_PORT_HTTP": "8001",
+    "D1VERIFY_PORT": "tcp://10.0.0.7:8001",
+    "D1VERIFY_PORT_8001_TCP": "tcp://10.0.0.7:8001",
+    "D1VERIFY_PORT_8001_TCP_PROTO": "tcp",
+    "D1VERIFY_PORT_8001_TCP_PORT": "8001",
+    "D1VERIFY_PORT_8001_TCP_ADDR": "10.0.0.7",
+}
+
+
+def test_what_kubernetes_says_of_a_service_of_this_name_is_no_misspelt_setting() -> None:
+    assert D1Verifier.from_env({**environ(), **SERVICE_LINKS}).policy.audience == "stg"
+    with pytest.raises(ConfigurationError, match="D1VERIFY_PORTS"):
+        D1Verifier.from_env({**environ(), "D1VERIFY_PORTS": "8001"})
+
+
 REFUSED = [
     *[({name: REMOVE}, f"D1VERIFY_{name}") for name in ("AUDIENCE", "SUBJECT", "KEYS")],
     *[({name: value}, f"D1VERIFY_{name}") for name in ("AUDIENCE", "SUBJECT", "KEYS") for value in ("", "  \n")],

@@ -553,3 +553,8 @@ def test_a_subclass_that_overrides_verify_is_asked_each_time() -> None:
     assert verifier.verify_header(header).subject == SUBJECT
     assert refused(lambda: verifier.verify_header(header)) == "expired"
     assert refused(lambda: verifier.verify_header(header)) == "expired"
+
+
+def test_the_policy_cannot_be_exchanged_since_remembered_tokens_were_judged_by_it(verifier: D1Verifier) -> None:
+    with pytest.raises(AttributeError):
+        verifier.policy = make_verifier(audience="prd").policy  # type: ignore[misc]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from .._settings import VARIABLES, verifier_arguments
+from .._settings import VARIABLES, unknown_variables, verifier_arguments
 from ..errors import ConfigurationError
 from ..keys import KeyStore
 from ..policy import ANY_SUBJECT
@@ -70,7 +70,7 @@ def address(url: str) -> str:
 
 
 def _unknown(environ: Mapping[str, str]) -> Check:
-    unknown = sorted(name for name in environ if name.startswith("D1VERIFY_") and name not in VARIABLES)
+    unknown = unknown_variables(environ)
     if not unknown:
         return passed("variables", "none that this library does not know")
     known = {name.removeprefix("D1VERIFY_"): name for name in sorted(VARIABLES)}

@@ -34,6 +34,8 @@ _OWN_WORDS: Final = Wording(
     tolerated=("0", "300"),
 )
 _SOURCES: Final = {"D1VERIFY_KEYS", "D1VERIFY_KEYS_PATH", "D1VERIFY_JWKS_URL"}
+# What Kubernetes sets for a Service of this name; none of our variables begins so.
+_SERVICE_LINK: Final = re.compile(r"D1VERIFY_(SERVICE|PORT)(_|$)")
 _LEEWAY: Final = re.compile(r"\s*[0-9]+(\.[0-9]+)?\s*")
 
 
@@ -67,7 +69,8 @@ def _check_message(error: Exception, environ: dict[str, str]) -> None:
 
 
 def _check_arguments(arguments: dict[str, Any], environ: dict[str, str]) -> None:
-    require({name for name in environ if name.startswith("D1VERIFY_")} <= VARIABLES, "no variable is misspelt")
+    own = {name for name in environ if name.startswith("D1VERIFY_") and not _SERVICE_LINK.match(name)}
+    require(own <= VARIABLES, "no variable is misspelt")
     require(len(_SOURCES & set(environ)) == 1, "one source of keys is named")
     audience, subject = arguments["audience"], arguments["subject"]
     require(audience == environ["D1VERIFY_AUDIENCE"].strip(), "the audience is the one that was written")
