@@ -24,7 +24,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from d1verify import D1Verifier, D1VerifyError, KeySet, KeyStoreError, PublicKey, TokenError, refusal
+from d1verify import (
+    ConfigurationError,
+    D1Verifier,
+    D1VerifyError,
+    KeySet,
+    KeyStoreError,
+    PublicKey,
+    TokenError,
+    refusal,
+)
 from d1verify.asgi import D1AuthMiddleware, d1_lifespan, get_token
 from d1verify.keys import SkippedKey
 
@@ -45,12 +54,13 @@ class SQLKeyStore:
         except SQLAlchemyError:
             # The cause would repeat the database's address in the log.
             raise KeyStoreError("the table of keys could not be read") from None
-        keys, skipped = {}, []
+        keys: dict[str, PublicKey] = {}
+        skipped = []
         for kid, pem in rows:
             try:
-                keys[kid] = PublicKey.from_pem(pem)
-            except KeyStoreError as error:  # One bad row is no reason to lose the others.
-                skipped.append(SkippedKey(kid, str(error)))
+                keys |= KeySet({kid: PublicKey.from_pem(pem)}).keys  # It looks at the key id, too.
+            except (KeyStoreError, ConfigurationError) as error:  # One bad row is no reason to lose the others.
+                skipped.append(SkippedKey(str(kid), str(error)))
         return KeySet(keys, max_age=30, max_stale=600, skipped=skipped)
 
 

@@ -65,6 +65,15 @@ def test_one_bad_row_leaves_the_others(example: Any) -> None:
     assert [one.name for one in keys.skipped] == [OTHER_KEY.kid]
 
 
+@pytest.mark.parametrize("kid", ["", "d1-key-2\n", None], ids=repr)
+def test_one_bad_key_id_leaves_the_others(example: Any, kid: str | None) -> None:
+    with example.engine.begin() as connection:
+        connection.execute(text("INSERT INTO d1_keys VALUES (:kid, :pem)"), {"kid": kid, "pem": OTHER_KEY.pem})
+    keys = example.SQLKeyStore(example.engine).load()
+    assert list(keys) == [KEY.kid]
+    assert [one.name for one in keys.skipped] == [str(kid)]
+
+
 def test_a_database_that_cannot_be_read_is_a_key_store_error_without_its_address(example: Any, tmp_path: Path) -> None:
     engine = create_engine(f"sqlite:///{tmp_path / 'absent' / 'other.db'}")
     with pytest.raises(KeyStoreError) as caught:
