@@ -158,7 +158,8 @@ class KeyCache:
 
         The lever for an emergency withdrawal: once it returns, a key that the source no
         longer holds is refused. A source found empty for the first time raises; it takes a
-        second look, at least a second later, to withdraw every key.
+        second look, at least a second later, to withdraw every key. Not for signal handlers,
+        which may have interrupted a call that holds the lock: start a thread there.
 
         Raises:
             KeyStoreError: that load gave no set; what was trusted before still is.

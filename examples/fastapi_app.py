@@ -7,6 +7,8 @@ Settings come from the `D1VERIFY_…` variables: D1VERIFY_AUDIENCE, D1VERIFY_SUB
 of D1VERIFY_KEYS_PATH, D1VERIFY_KEYS and D1VERIFY_JWKS_URL. Run it with
 
     gunicorn --chdir examples --worker-class uvicorn_worker.UvicornWorker fastapi_app:app
+
+(`pip install gunicorn uvicorn-worker`), or with `uvicorn --app-dir examples fastapi_app:app`.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ def run() -> None:
 def _root() -> None:
     """Authentication of the calls that Thales D1 makes to merchants' back ends.
 
-    Exit codes: 0 verified or done, 1 refused, 2 usage, 3 keys unavailable.
+    Exit codes: 0 verified or done, 1 refused, 2 usage, 3 keys unavailable (or the app unreachable).
     """
 
 

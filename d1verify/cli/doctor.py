@@ -100,6 +100,10 @@ def _looks(settings: Settings, environ: Mapping[str, str]) -> dict[str, Callable
     elif not os.path.exists(value):
         missing = "there is nothing at D1VERIFY_KEYS_PATH, or this user may not go there"
         looks["keys"] = lambda: [failure("keys", missing, "put the public keys there", ExitCode.UNAVAILABLE)]
+    elif os.path.isdir(value) and "D1VERIFY_KID" in environ:
+        named = "D1VERIFY_KID is for a single file, and D1VERIFY_KEYS_PATH is a folder"
+        advice = "unset it: the files of a folder are named by their key ids"
+        looks["keys"] = lambda: [failure("keys", named, advice, ExitCode.UNAVAILABLE)]
     else:
         looks["keys"] = lambda: _keys(variable, value, store)
         looks["files"] = lambda: check_key_files(value)
@@ -141,7 +145,11 @@ def _keys(variable: str, source: str, store: KeyStore) -> list[Check]:
 def _usable(report: dict[str, Any]) -> Check:
     if report["error"] is not None:
         is_url = report["kind"] == "URL"
-        advice = "see the lines below" if is_url else "put D1's public keys there, as PEM, JWK or JWK Set"
+        advice = (
+            "see the lines below"
+            if is_url
+            else "put D1's public keys there, as PEM (its key id in D1VERIFY_KID), JWK or JWK Set"
+        )
         why = report["error"].removeprefix("the verification keys are not available: ")
         return failure("keys", why, advice, ExitCode.UNAVAILABLE)._replace(details=report)
     bound = report["withdrawal_bound"]

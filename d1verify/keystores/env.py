@@ -76,6 +76,8 @@ class EnvKeyStore:
             kid, material = members.get("kid", self._kid), PublicKey.from_jwk(members)
         else:
             kid, material = self._kid, PublicKey.from_pem(text.replace("\\n", "\n"))
+            if kid is None:
+                raise KeyStoreError("a PEM does not say its key id: give it as kid (D1VERIFY_KID)")
         keys, skipped = collect_keys([(self._variable, kid, material)])
         return KeySet(keys, math.inf, 0.0, skipped)
 

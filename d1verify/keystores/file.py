@@ -89,7 +89,7 @@ class FileKeyStore:
     def _read(self) -> Contents:
         if os.path.isdir(self._path):
             if self._kid is not None:
-                raise KeyStoreError("kid is for a single file, and the path is a folder")
+                raise KeyStoreError("kid (D1VERIFY_KID) is for a single file, and the path is a folder")
             return self._reader.read_folder(self._path)
         name = os.path.basename(self._path)
         content = self._reader.read_single(self._path)
@@ -98,7 +98,7 @@ class FileKeyStore:
             return {name: content}
         if self._was_there and os.path.isdir(os.path.dirname(os.path.abspath(self._path))):
             return {}
-        raise KeyStoreError("the key file or folder does not exist")
+        raise KeyStoreError(f"the key file or folder does not exist: {os.path.abspath(self._path)!a}")
 
     def _parse(self, name: str, content: bytes | KeyStoreError, known: _Parsed | None, now: float) -> _Parsed:
         if isinstance(content, KeyStoreError):

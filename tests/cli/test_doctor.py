@@ -124,6 +124,14 @@ class TestKeys:
         assert checks["keys"].mark is Mark.FAIL
         assert "private key" in checks["skipped keys"].seen
 
+    def test_a_key_id_for_a_folder_is_named(self, look: Look, folder: Path) -> None:
+        check = look(KEYS=None, KEYS_PATH=str(folder), KID="foo")["keys"]
+        assert (check.mark, "D1VERIFY_KID" in check.seen, "unset it" in str(check.advice)) == (Mark.FAIL, True, True)
+
+    def test_a_pem_without_its_key_id_is_told_where_to_say_it(self, look: Look) -> None:
+        check = look(KEYS=KEY.pem)["keys"]
+        assert (check.mark, "D1VERIFY_KID" in check.seen) == (Mark.FAIL, True)
+
     def test_a_path_that_leads_nowhere_is_a_failure(self, look: Look) -> None:
         assert look(KEYS=None, KEYS_PATH="/nowhere")["keys"].seen.startswith("there is nothing at D1VERIFY_KEYS_PATH")
 

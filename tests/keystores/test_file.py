@@ -584,7 +584,7 @@ def test_refuses_what_is_no_key_id(tmp_path: Path, kid: Any) -> None:
 
 def test_a_kid_for_a_folder_is_key_trouble_that_says_so(tmp_path: Path) -> None:
     write(tmp_path, a=KEY.pem)
-    with pytest.raises(KeyStoreError, match="kid is for a single file"):
+    with pytest.raises(KeyStoreError, match="is for a single file"):
         FileKeyStore(tmp_path, kid="k1").load()
 
 
