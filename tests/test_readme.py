@@ -122,3 +122,18 @@ def test_what_is_not_guaranteed_is_written_down(name: str, pattern: str) -> None
 
 def test_there_are_blocks() -> None:
     assert (len(BLOCKS), len(CONTRACT)) >= (8, 1)
+
+
+def _anchor(heading: str) -> str:
+    """Return what a heading is linked by: in small letters, without punctuation, hyphens for spaces."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def test_every_link_within_the_repository_leads_somewhere() -> None:
+    prose = re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE)
+    anchors = {_anchor(heading) for heading in re.findall(r"^#+ (.*)$", prose, re.MULTILINE)}
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", prose) if not link.startswith("https://")]
+    assert len(links) > 20
+    assert [link for link in links if link.startswith("#") and link[1:] not in anchors] == []
+    files = [link for link in links if not link.startswith("#")]
+    assert [link for link in files if not (ROOT / link).exists()] == []
