@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
-from .errors import ConfigurationError
+from ._edge import POLICY_VIOLATION, checked_verifier
 from .keycache import Health, Readiness
 
 __all__ = ["HealthEndpoint", "Probed"]
@@ -16,7 +16,6 @@ _Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 _Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 _OK, _METHOD_NOT_ALLOWED, _UNAVAILABLE = 200, 405, 503
-_POLICY_VIOLATION: Final = 1008  # RFC 6455 §7.4.1
 
 
 class Probed(Protocol):
@@ -31,8 +30,7 @@ class HealthEndpoint:
     """Answers GET and HEAD with 200 while keys are usable, else with 503. An ASGI app; see `health_endpoint`."""
 
     def __init__(self, verifier: Probed) -> None:
-        if not callable(getattr(verifier, "aprobe", None)):
-            raise ConfigurationError("verifier must have an aprobe() method, as a D1Verifier has")
+        checked_verifier(verifier, "aprobe")
         self._verifier = verifier
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: _Receive, send: _Send) -> None:
@@ -42,7 +40,7 @@ class HealthEndpoint:
                 await self._answer(scope["method"], send)
             case "websocket":
                 if (await receive())["type"] == "websocket.connect":
-                    await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})
+                    await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
             case "lifespan":  # Where this is an app of its own, say on a port for probes alone.
                 await receive()
                 await send({"type": "lifespan.startup.complete"})

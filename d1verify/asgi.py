@@ -12,11 +12,12 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from ._edge import checked_flag, checked_token, checked_verifier, close_code
 from ._health_endpoint import HealthEndpoint, Probed
 from ._log import FailureLog
 from ._paths import OPEN_METHODS, checked_paths, is_spelt_out
 from ._scope import TOKEN_KEY, VERIFIER_KEY
-from .bearer import check_realm, combined_value, refusal
+from .bearer import authorization_of, check_realm, refusal
 from .errors import ConfigurationError, D1VerifyError, KeyStoreError, Reason, TokenError
 from .tokens import D1Token
 from .verifier import HeaderVerifier
@@ -24,10 +25,6 @@ from .verifier import HeaderVerifier
 __all__ = ["D1AuthMiddleware", "D1User", "d1_lifespan", "get_token", "health_endpoint"]
 
 OnError = Callable[[HTTPConnection, D1VerifyError], Response | Awaitable[Response]]
-
-_NAME = b"authorization"
-_NAME_BYTES = len(_NAME)  # Most names are told apart by their length alone.
-_POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013  # RFC 6455 §7.4.1 and the registry it sets up
 
 
 class D1User(BaseUser):
@@ -84,15 +81,14 @@ class D1AuthMiddleware:
         reveal_reason: bool = False,
         on_error: OnError | None = None,
     ) -> None:
-        if not callable(getattr(verifier, "averify_header", None)):
-            raise ConfigurationError("verifier must have an averify_header() method, as a D1Verifier has")
+        checked_verifier(verifier, "averify_header")
         if on_error is not None and not callable(on_error):
             raise ConfigurationError("on_error must be a function that takes a connection and an error")
         self._app = app
         self._verifier = verifier
         self._exclude = checked_paths(exclude)
         self._realm = check_realm(realm)
-        self._reveal_reason = reveal_reason
+        self._reveal_reason = checked_flag(reveal_reason, "reveal_reason")
         self._on_error = on_error
         self._failures = FailureLog()
 
@@ -107,15 +103,12 @@ class D1AuthMiddleware:
             open_to_all = {"user": UnauthenticatedUser(), "auth": AuthCredentials(), TOKEN_KEY: None}
             await self._app({**scope, **open_to_all}, receive, send)
             return
-        values = [value for name, value in scope["headers"] if len(name) == _NAME_BYTES and name.lower() == _NAME]
         try:
-            token = await self._verifier.averify_header(combined_value(values))
+            token = await self._verifier.averify_header(authorization_of(scope["headers"]))
         except (TokenError, KeyStoreError) as error:
             await self._refuse(error, scope, receive, send)
             return
-        if not isinstance(token, D1Token):
-            raise TypeError("the verifier's averify_header() must return a D1Token or raise")
-        user, auth = D1User(token), AuthCredentials(["d1"])
+        user, auth = D1User(checked_token(token)), AuthCredentials(["d1"])
         verified = {**scope, "user": user, "auth": auth, TOKEN_KEY: token, VERIFIER_KEY: self._verifier}
         await self._app(verified, receive, send)
 
@@ -126,8 +119,7 @@ class D1AuthMiddleware:
             if (await receive())["type"] != "websocket.connect":
                 return  # The client has gone before it was answered.
             if "websocket.http.response" not in (scope.get("extensions") or {}):
-                code = _TRY_AGAIN_LATER if isinstance(error, KeyStoreError) else _POLICY_VIOLATION
-                await send({"type": "websocket.close", "code": code, "reason": ""})
+                await send({"type": "websocket.close", "code": close_code(error), "reason": ""})
                 return
             prefix, body = "websocket.http.response", answer.body
         else:
@@ -186,6 +178,8 @@ def get_token(conn: HTTPConnection) -> D1Token:
 
 
 class _Warmable(Protocol):
+    """What can load its keys ahead of the first call, as every verifier of this package can."""
+
     async def awarm_up(self) -> None:
         """Load keys if none are usable."""
         ...  # pragma: no cover - the body of a protocol is never run
@@ -197,7 +191,11 @@ def d1_lifespan(verifier: _Warmable) -> Callable[[Any], AbstractAsyncContextMana
     A wrong path or variable then fails the deployment and not the first call. Put it on
     the outermost app: a mounted one never sees lifespan. To add to a lifespan of your
     own, enter it there: `async with d1_lifespan(verifier)(app): ...`.
+
+    Raises:
+        ConfigurationError: `verifier` has no `awarm_up()`.
     """
+    checked_verifier(verifier, "awarm_up")
 
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from .errors import ConfigurationError, D1VerifyError, KeyStoreError, Reason, TokenError
 
-__all__ = ["Refusal", "check_realm", "combined_value", "refusal", "token_from_header"]
+__all__ = ["Refusal", "authorization_of", "check_realm", "refusal", "token_from_header"]
 
 # The longest token, the scheme, and room for the spaces between them.
 MAX_HEADER_VALUE_BYTES: Final = 8192 + 64
@@ -24,8 +24,10 @@ MAX_RETRY_AFTER: Final = 3600
 SCHEME: Final = b"bearer "
 SEVERAL_CREDENTIALS: Final = b"Bearer ,"
 
+_NAME: Final = b"authorization"
+_NAME_BYTES: Final = len(_NAME)
+_TO_BE_QUOTED: Final = frozenset('"\\')
 # One of the values that commas join; a comma beside such a one means two sets of credentials.
-_QUOTED: Final = frozenset('"\\')
 _BEARER_VALUE: Final = rb"(?:^|,)[ \t]*bearer "
 
 
@@ -37,13 +39,15 @@ class Refusal(NamedTuple):
     body: bytes
 
 
-def combined_value(values: Sequence[str | bytes]) -> str | bytes | None:
-    """Return the `Authorization` value of a request from all its headers of that name.
+def authorization_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Return the `Authorization` value among the header fields of an ASGI scope.
 
     Several are combined with a comma, as any hop may do (RFC 9110 §5.3), so that
     `token_from_header` refuses them as `invalid_request`: taking either would be taking
     the one that another hop did not look at.
     """
+    # Lengths are compared first: that is cheaper than lower() on every name.
+    values = [value for name, value in headers if len(name) == _NAME_BYTES and name.lower() == _NAME]
     if len(values) > 1:
         return SEVERAL_CREDENTIALS
     return values[0] if values else None
@@ -87,7 +91,12 @@ def check_realm(realm: str) -> str:
     Raises:
         ConfigurationError: it holds a quote, a backslash, or anything but printable ASCII.
     """
-    if not isinstance(realm, str) or not realm.isascii() or not realm.isprintable() or not _QUOTED.isdisjoint(realm):
+    if (
+        not isinstance(realm, str)
+        or not realm.isascii()
+        or not realm.isprintable()
+        or not _TO_BE_QUOTED.isdisjoint(realm)
+    ):
         raise ConfigurationError("realm must be printable ASCII without quotes and backslashes")
     return realm
 

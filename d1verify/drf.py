@@ -19,6 +19,7 @@ try:
 except ModuleNotFoundError:
     raise ImportError('d1verify.drf needs Django REST framework: pip install "d1verify[drf]"') from None
 
+from ._edge import checked_flag, checked_token, checked_verifier
 from .bearer import check_realm, refusal
 from .errors import ConfigurationError, KeyStoreError, Reason, TokenError
 from .tokens import D1Token
@@ -125,10 +126,11 @@ class D1Authentication(BaseAuthentication):
         """
         super().__init_subclass__(**kwargs)
         given = cls.verifier
-        if given is not None and (isinstance(given, type) or not callable(getattr(given, "verify_header", None))):
-            raise ConfigurationError("verifier must have a verify_header() method, as a D1Verifier has")
-        if not isinstance(cls.optional, bool) or not isinstance(cls.reveal_reason, bool | None):
-            raise ConfigurationError("optional and reveal_reason must be True or False")
+        if given is not None:
+            checked_verifier(given, "verify_header")
+        checked_flag(cls.optional, "optional")
+        if cls.reveal_reason is not None:
+            checked_flag(cls.reveal_reason, "reveal_reason")
         if cls.path_kwarg is not None and not (isinstance(cls.path_kwarg, str) and cls.path_kwarg.isidentifier()):
             raise ConfigurationError("path_kwarg must be the name of one of the view's arguments")
         if cls.realm is not None:
@@ -149,8 +151,7 @@ class D1Authentication(BaseAuthentication):
         Raises:
             ConfigurationError: an argument is out of range; the message names it.
         """
-        if verifier is None:
-            raise ConfigurationError("verifier must have a verify_header() method, as a D1Verifier has")
+        checked_verifier(verifier, "verify_header")
         attributes = {
             "verifier": verifier,
             "optional": optional,
@@ -170,9 +171,7 @@ class D1Authentication(BaseAuthentication):
         """
         verifier, realm, reveal_reason = self._setup()
         try:
-            token: object = verifier.verify_header(request.META.get("HTTP_AUTHORIZATION"))
-            if not isinstance(token, D1Token):  # An async verify_header(), say, whose coroutine would pass for a token.
-                raise TypeError("verifier must return a D1Token")
+            token = checked_token(verifier.verify_header(request.META.get("HTTP_AUTHORIZATION")))
             self._compare(request, token)
         except (TokenError, KeyStoreError) as error:
             if self.optional and error.reason is Reason.MISSING_TOKEN:

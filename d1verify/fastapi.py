@@ -18,15 +18,15 @@ try:
 except ImportError as _missing:
     raise ImportError('d1verify.fastapi needs FastAPI: pip install "d1verify[fastapi]"') from _missing
 
+from ._edge import checked_flag, checked_token, checked_verifier, close_code
 from ._scope import TOKEN_KEY, VERIFIER_KEY
-from .bearer import check_realm, combined_value, refusal
+from .bearer import authorization_of, check_realm, refusal
 from .errors import ConfigurationError, KeyStoreError, Reason, TokenError
 from .tokens import D1Token
 from .verifier import HeaderVerifier
 
 __all__ = ["RESPONSES", "D1Bearer", "D1HTTPException", "install"]
 
-_POLICY_VIOLATION, _TRY_AGAIN_LATER = 1008, 1013  # RFC 6455 §7.4.1 and the registry it sets up
 _KEPT_HEADERS: Final = ("Cache-Control", "WWW-Authenticate", "Retry-After")
 
 
@@ -74,12 +74,11 @@ class D1Bearer(SecurityBase):
     """
 
     def __init__(self, verifier: HeaderVerifier, *, auto_error: bool = True, path_param: str | None = None) -> None:
-        if not callable(getattr(verifier, "averify_header", None)):
-            raise ConfigurationError("verifier must have an averify_header() method, as a D1Verifier has")
+        checked_verifier(verifier, "averify_header")
         if path_param is not None and not (isinstance(path_param, str) and path_param.isidentifier()):
             raise ConfigurationError('path_param must be the name of a path parameter, such as "merchantGatewayId"')
         self._verifier = verifier
-        self._auto_error = auto_error
+        self._auto_error = checked_flag(auto_error, "auto_error")
         self._path_param = path_param
         self.model: HTTPBearer = HTTPBearer(bearerFormat="JWT", description="A JWT signed by D1.")
         self.scheme_name = "D1Bearer"
@@ -101,11 +100,7 @@ class D1Bearer(SecurityBase):
         known = conn.scope.get(TOKEN_KEY)
         if isinstance(known, D1Token) and conn.scope.get(VERIFIER_KEY) is self._verifier:
             return known
-        values = [value for name, value in conn.scope["headers"] if name.lower() == b"authorization"]
-        token: object = await self._verifier.averify_header(combined_value(values))
-        if not isinstance(token, D1Token):  # Nobody has vouched for this call.
-            raise TypeError("a verifier's averify_header() returns a D1Token or raises")
-        return token
+        return checked_token(await self._verifier.averify_header(authorization_of(conn.scope["headers"])))
 
     def _compare(self, token: D1Token, conn: HTTPConnection) -> None:
         if self._path_param is not None:
@@ -121,9 +116,10 @@ def install(app: Starlette, *, realm: str = "d1", reveal_reason: bool = False) -
         reveal_reason: name the reason in answers; for staging.
 
     Raises:
-        ConfigurationError: `realm` cannot stand in a quoted-string.
+        ConfigurationError: `realm` cannot stand in a quoted-string, or `reveal_reason` is no bool.
     """
     check_realm(realm)
+    checked_flag(reveal_reason, "reveal_reason")
 
     async def answer(conn: HTTPConnection, exc: Exception) -> Response:
         made = refusal(cast(D1HTTPException, exc).error, realm=realm, reveal_reason=reveal_reason)
@@ -135,7 +131,7 @@ def install(app: Starlette, *, realm: str = "d1", reveal_reason: bool = False) -
 
 async def _refused(conn: HTTPConnection, error: TokenError | KeyStoreError) -> Exception:
     if isinstance(conn, WebSocket) and not await _takes_denial_response(conn):
-        return WebSocketException(_TRY_AGAIN_LATER if isinstance(error, KeyStoreError) else _POLICY_VIOLATION)
+        return WebSocketException(close_code(error))
     return D1HTTPException(error)
 
 

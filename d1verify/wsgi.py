@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
+from ._edge import checked_flag, checked_token, checked_verifier
 from ._paths import OPEN_METHODS, checked_paths, is_spelt_out, written_paths
 from ._scope import TOKEN_KEY
 from .bearer import check_realm, refusal
-from .errors import ConfigurationError, KeyStoreError, TokenError
+from .errors import KeyStoreError, TokenError
 from .tokens import D1Token
 from .verifier import HeaderVerifier
 
@@ -49,13 +50,12 @@ class D1WSGIMiddleware:
         realm: str = "d1",
         reveal_reason: bool = False,
     ) -> None:
-        if not callable(getattr(verifier, "verify_header", None)):
-            raise ConfigurationError("verifier must have a verify_header() method, as a D1Verifier has")
+        checked_verifier(verifier, "verify_header")
         self._app = app
         self._verifier = verifier
         self._exclude = checked_paths(exclude)
         self._realm = check_realm(realm)
-        self._reveal_reason = reveal_reason
+        self._reveal_reason = checked_flag(reveal_reason, "reveal_reason")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request (PEP 3333)."""
@@ -68,10 +68,7 @@ class D1WSGIMiddleware:
         return self._app(environ, start_response)
 
     def _verified(self, environ: WSGIEnvironment) -> D1Token:
-        token: object = self._verifier.verify_header(environ.get("HTTP_AUTHORIZATION"))
-        if not isinstance(token, D1Token):  # Nobody has vouched for this call.
-            raise TypeError("a verifier's verify_header() returns a D1Token or raises")
-        return token
+        return checked_token(self._verifier.verify_header(environ.get("HTTP_AUTHORIZATION")))
 
     def _refuse(
         self, error: TokenError | KeyStoreError, environ: WSGIEnvironment, start_response: StartResponse

@@ -283,7 +283,7 @@ async def test_a_verifier_that_returns_no_token_lets_nothing_through() -> None:
     app = App()
     with pytest.raises(TypeError) as caught:
         await call(guarded(app, Lenient()), http("/pay"))
-    assert str(caught.value) == "the verifier's averify_header() must return a D1Token or raise"
+    assert str(caught.value) == "a verifier must return a D1Token or raise"
     assert app.scopes == []
 
 
@@ -737,3 +737,21 @@ def test_a_user_is_made_of_a_token() -> None:
 def test_refuses_an_on_error_that_is_no_function(verifier: D1Verifier) -> None:
     with pytest.raises(ConfigurationError, match="on_error"):
         D1AuthMiddleware(App(), verifier, on_error="no function")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("verifier", [None, object(), D1Verifier], ids=["none", "object", "class"])
+def test_takes_an_object_that_can_verify_and_nothing_else(verifier: Any) -> None:
+    with pytest.raises(ConfigurationError, match="averify_header"):
+        D1AuthMiddleware(App(), verifier)
+
+
+@pytest.mark.parametrize("flag", ["false", 0, None], ids=repr)
+def test_refuses_a_flag_that_is_not_true_or_false(flag: Any, verifier: D1Verifier) -> None:
+    with pytest.raises(ConfigurationError, match="reveal_reason"):
+        D1AuthMiddleware(App(), verifier, reveal_reason=flag)
+
+
+@pytest.mark.parametrize("verifier", [None, object(), D1Verifier], ids=["none", "object", "class"])
+def test_a_lifespan_warms_what_has_keys_to_warm(verifier: Any) -> None:
+    with pytest.raises(ConfigurationError, match="awarm_up"):
+        d1_lifespan(verifier)

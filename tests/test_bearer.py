@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import cycle
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from d1verify import (
     TokenError,
     refusal,
 )
-from d1verify.bearer import check_realm, combined_value, token_from_header
+from d1verify.bearer import authorization_of, check_realm, token_from_header
 
 from .support import KEY, make_verifier, refused
 
@@ -115,26 +116,35 @@ def test_another_type_is_a_mistake_of_the_programmer(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "combined"), [([], None), (["Bearer a"], "Bearer a"), ([b"Bearer a"], b"Bearer a"), ([b""], b"")]
+    ("headers", "value"),
+    [
+        ([], None),
+        ([(b"host", b"x"), (b"user-agent.x.", b"Bearer x")], None),
+        ([(b"authorization", b"Bearer a")], b"Bearer a"),
+        ([(b"host", b"x"), (b"AuthorizatioN", b"Bearer a"), (b"accept", b"*/*")], b"Bearer a"),
+        ([(b"authorization", b"")], b""),
+        ([(b"authorization ", b"Bearer x"), (b"proxy-authorization", b"Bearer x")], None),
+    ],
 )
-def test_one_header_is_taken_as_it_is(values: list[str | bytes], combined: str | bytes | None) -> None:
-    assert combined_value(values) == combined
+def test_one_header_is_taken_as_it_is(headers: list[tuple[bytes, bytes]], value: bytes | None) -> None:
+    assert authorization_of(headers) == value
 
 
 @pytest.mark.parametrize(
     "values",
     [
-        ["Bearer good", "Bearer bad"],
-        ["Bearer same", "Bearer same"],
-        ["Basic a", "Bearer b"],
-        ["Bearer a", ""],
-        ["", ""],
+        [b"Bearer good", b"Bearer bad"],
+        [b"Bearer same", b"Bearer same"],
+        [b"Basic a", b"Bearer b"],
+        [b"Bearer a", b""],
+        [b"", b""],
         [b"Bearer a", b"Basic b", b"x"],
     ],
     ids=repr,
 )
-def test_several_headers_are_refused_whatever_they_hold(values: list[str | bytes]) -> None:
-    assert refused(lambda: token_from_header(combined_value(values))) == "invalid_request"
+def test_several_headers_are_refused_whatever_they_hold(values: list[bytes]) -> None:
+    headers = [(name, value) for name, value in zip(cycle((b"authorization", b"Authorization")), values, strict=False)]
+    assert refused(lambda: token_from_header(authorization_of(headers))) == "invalid_request"
 
 
 PRINTABLE = sorted({chr(code) for code in range(0x20, 0x7F)} - {'"', "\\"})

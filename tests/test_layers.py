@@ -17,7 +17,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "d1verify"
 # Some of the private ones may not be there.
 ROOMS = [
     "_version", "errors", "_checks", "_records", "bearer", "_paths", "_scope", "_codec", "_fork", "_flood", "_refusal_log", "_memo", "policy", "_keyformats",
-    "keys", "tokens", "claims", "observer", "audit", "_freshness", "_transitions", "_loading", "_log", "_keyloader", "keycache", "_health_endpoint", "keystores", "_settings", "_known", "verifier",
+    "keys", "tokens", "_edge", "claims", "observer", "audit", "_freshness", "_transitions", "_loading", "_log", "_keyloader", "keycache", "_health_endpoint", "keystores", "_settings", "_known", "verifier",
 ]  # fmt: skip
 EDGES = {"asgi", "wsgi", "fastapi", "drf", "django", "oauth", "telemetry", "testing", "cli"}
 TOOLS = {"testing", "cli"}  # Not on the verification path; they may use edges.

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from django.http import HttpRequest, HttpResponse
 
+from .._edge import checked_flag, checked_token, checked_verifier
 from ..bearer import check_realm, refusal
 from ..errors import ConfigurationError, KeyStoreError, Reason, TokenError
 from ..tokens import D1Token
@@ -30,14 +31,10 @@ class Guard:
     __slots__ = ("realm", "reveal_reason", "verifier")
 
     def __init__(self, verifier: HeaderVerifier, *, realm: str = "d1", reveal_reason: bool = False) -> None:
-        for method in ("verify_header", "averify_header"):
-            if isinstance(verifier, type) or not callable(getattr(verifier, method, None)):
-                raise ConfigurationError(f"verifier must have a {method}() method, as a D1Verifier has")
-        if not isinstance(reveal_reason, bool):
-            raise ConfigurationError("reveal_reason must be True or False")
+        checked_verifier(verifier, "verify_header", "averify_header")
         self.verifier: HeaderVerifier = verifier
         self.realm: str = check_realm(realm)
-        self.reveal_reason: bool = reveal_reason
+        self.reveal_reason: bool = checked_flag(reveal_reason, "reveal_reason")
 
     def refuse(
         self, request: HttpRequest, path_kwarg: str | None = None, kwargs: Mapping[str, Any] = _NO_KWARGS
@@ -82,8 +79,7 @@ class Guard:
     def _admit(
         self, request: HttpRequest, token: D1Token, path_kwarg: str | None, kwargs: Mapping[str, Any]
     ) -> HttpResponse | None:
-        if not isinstance(token, D1Token):  # An async verify_header(), say, whose coroutine would pass for a token.
-            raise TypeError("verifier must return a D1Token")
+        checked_token(token)
         if path_kwarg is not None:
             if path_kwarg not in kwargs:
                 raise ConfigurationError(f"the URL pattern gives the view no argument {path_kwarg!r} to compare")

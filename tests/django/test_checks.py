@@ -109,8 +109,8 @@ WRONG: list[tuple[str, Any, list[str]]] = [
         {"VERIFIER": make_verifier(), "STORE": STORE},
         ['D1VERIFY["STORE"] has no meaning with D1VERIFY["VERIFIER"].'],
     ),
-    ("verifier no verifier", {"VERIFIER": 1}, ['D1VERIFY["VERIFIER"] must have a verify_header() method, as a D1']),
-    ("verifier a class", {"VERIFIER": D1Verifier}, ['D1VERIFY["VERIFIER"] must have a verify_header() method']),
+    ("verifier no verifier", {"VERIFIER": 1}, ['D1VERIFY["VERIFIER"] must have the method verify_header(), as a D1']),
+    ("verifier a class", {"VERIFIER": D1Verifier}, ['D1VERIFY["VERIFIER"] must have the method verify_header()']),
     (
         "verifier and audience",
         {"VERIFIER": make_verifier(), "AUDIENCE": "prd"},

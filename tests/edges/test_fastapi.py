@@ -202,6 +202,8 @@ def test_a_route_without_the_path_parameter_fails_closed(headers: Headers, verif
     ("arguments", "says"),
     [
         ({"verifier": object()}, "averify_header"),
+        ({"verifier": D1Verifier}, "averify_header"),
+        ({"auto_error": "false"}, "auto_error"),
         ({"path_param": ""}, "path_param"),
         ({"path_param": "{merchantGatewayId}"}, "path_param"),
         ({"path_param": 1}, "path_param"),
@@ -212,9 +214,11 @@ def test_checks_its_arguments_when_it_is_built(arguments: dict[str, Any], says: 
         D1Bearer(**{"verifier": verifier, **arguments})
 
 
-def test_install_checks_the_realm() -> None:
+def test_install_checks_its_arguments() -> None:
     with pytest.raises(ConfigurationError, match="realm"):
         install(FastAPI(), realm='a"b')
+    with pytest.raises(ConfigurationError, match="reveal_reason"):
+        install(FastAPI(), reveal_reason="false")  # type: ignore[arg-type]
 
 
 def test_a_handler_of_ones_own_finds_the_error_and_nothing_of_the_token(verifier: D1Verifier) -> None:

@@ -155,11 +155,13 @@ def test_whatever_else_is_not_open(changes: dict[str, Any], guarded: D1WSGIMiddl
     ("arguments", "says"),
     [
         ({"verifier": object()}, "verify_header"),
+        ({"verifier": D1Verifier}, "verify_header"),
+        ({"reveal_reason": "false"}, "reveal_reason"),
         ({"exclude": "/health"}, "collection of paths"),
         ({"exclude": ["/"]}, "exact paths"),
         ({"realm": 'a"b'}, "realm"),
     ],
-    ids=["verifier", "bare string", "everything", "realm"],
+    ids=["verifier", "class", "flag", "bare string", "everything", "realm"],
 )
 def test_checks_its_arguments_when_it_is_built(arguments: dict[str, Any], says: str, verifier: D1Verifier) -> None:
     with pytest.raises(ConfigurationError, match=says):

@@ -99,7 +99,7 @@ FAULTS: Final[dict[str, dict[str, Plant]]] = {
         "no limit of the header": _instead("d1verify.tokens.MAX_HEADER_BYTES", 100_000),
     },
     "bearer": {
-        "the first of two": _instead(f"{_HARNESSES}.bearer.combined_value", lambda values: values[0]),
+        "the first of two": _instead(f"{_HARNESSES}.bearer.authorization_of", lambda headers: headers[0][1]),
         "whatever comes last": _instead(f"{_HARNESSES}.bearer.token_from_header", _whatever_comes_last),
     },
     "jwks": {

@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 from d1verify import D1Token, TokenError, refusal
 from d1verify._scope import TOKEN_KEY
 from d1verify.asgi import D1User
-from d1verify.bearer import combined_value
+from d1verify.bearer import authorization_of
 
 from .apps import App
 from .hostile import VERIFIER
@@ -75,7 +75,7 @@ class Careful:
         return written in (path.encode(), (scope.get("root_path", "") + path).encode("utf-8", "replace"))
 
     def credentials(self, scope: Scope) -> bytes | str | None:
-        return combined_value([value for name, value in scope["headers"] if name.lower() == b"authorization"])
+        return authorization_of(scope["headers"])
 
     def for_nobody(self, scope: Scope) -> Scope:
         return {**scope, "user": UnauthenticatedUser(), "auth": AuthCredentials(), TOKEN_KEY: None}

@@ -9,7 +9,7 @@ from collections import Counter
 import pytest
 
 from d1verify import D1Verifier, TokenError
-from d1verify.bearer import combined_value
+from d1verify.bearer import authorization_of
 from d1verify.testing import Call, Case, Expect, FakeD1, contract_cases
 from d1verify.testing.case import Need
 from d1verify.testing.cases._table import other_case, row
@@ -59,9 +59,8 @@ def test_the_verifier_answers_every_call_as_the_contract_has_it(subject: str, le
 
 
 def verdict(verifier: D1Verifier, call: Call) -> bool:
-    values = [value for name, value in call.raw_headers if name.lower() == b"authorization"]
     try:
-        verifier.verify_header(combined_value(values))
+        verifier.verify_header(authorization_of(call.raw_headers))
     except TokenError:
         return False
     return True

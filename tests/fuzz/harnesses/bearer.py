@@ -6,7 +6,7 @@ import json
 from typing import Final
 
 from d1verify import TokenError, refusal
-from d1verify.bearer import combined_value, token_from_header
+from d1verify.bearer import authorization_of, token_from_header
 
 from ..judging import verifier
 from ..material import RECORD_END, RULES
@@ -52,7 +52,8 @@ def check(data: bytes) -> None:
         else:
             require(isinstance(_outcome(text), str), "what is no ASCII has no token")
     require(
-        _outcome(combined_value(values)) == (_verdict(data) if len(values) == 1 else "invalid_request"),
+        _outcome(authorization_of([(b"Authorization", value) for value in values]))
+        == (_verdict(data) if len(values) == 1 else "invalid_request"),
         "of several none is taken",
     )
     joined = _outcome(b", ".join(values))
