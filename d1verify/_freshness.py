@@ -1,8 +1,8 @@
 """When keys are loaded and who waits: pure functions from a state and a moment to a step.
 
 Nothing here locks, waits or loads; `keycache` does and obeys. All times are seconds on a
-monotonic clock. `decide` is the table of the README's section on keys, row by row; what
-becomes of a state is in `_transitions`.
+monotonic clock. `decide` is the table of the README's section on keys, with `_old_word` for
+what a set of age says; what becomes of a state is in `_transitions`.
 """
 
 from __future__ import annotations
