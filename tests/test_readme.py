@@ -76,7 +76,7 @@ def test_the_contract_suite_runs_as_a_merchant_would_run_it(tmp_path: Path) -> N
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:schemathesis", "--rootdir=.", "test_contract.py"]
     run = subprocess.run(command, cwd=tmp_path, env=unmeasured(), capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
-    assert re.search(r"^2\d\d passed", run.stdout, re.MULTILINE), run.stdout[-300:]
+    assert re.search(r"^[23]\d\d passed", run.stdout, re.MULTILINE), run.stdout[-300:]
 
 
 EXAMPLES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted((ROOT / "examples").rglob("*.py"))}

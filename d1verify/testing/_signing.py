@@ -6,8 +6,13 @@ import functools
 import json
 import os
 from collections.abc import Mapping
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from typing import Any, cast
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry, serialize_compact
@@ -71,6 +76,15 @@ class SigningKey:
     def jwk(self) -> dict[str, str]:
         """The public key as a JWK with `kid`, `use` and `alg` (RFC 7517 §4)."""
         return {**self.public.as_jwk(), "kid": self.kid, "use": "sig", "alg": "ES256"}
+
+    def certificate(self, encoding: Encoding) -> bytes:
+        """Return a certificate of the public key that this key has signed itself (RFC 7515 §4.1.6)."""
+        name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "d1verify")])
+        now, day = datetime.now(UTC), timedelta(days=1)
+        unsigned = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(self._key.public_key)
+        unsigned = unsigned.serial_number(x509.random_serial_number())
+        unsigned = unsigned.not_valid_before(now - day).not_valid_after(now + day)
+        return unsigned.sign(cast(EllipticCurvePrivateKey, self._key.private_key), SHA256()).public_bytes(encoding)
 
     def signature(self, signing_input: bytes) -> bytes:
         """Return r‖s over any bytes whatever, 64 bytes (RFC 7518 §3.4)."""

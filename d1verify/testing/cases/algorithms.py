@@ -20,15 +20,19 @@ _PUBLIC = "Anyone who has D1's public key can make tokens that the app accepts."
 _HEADER_DECIDES = "The sender chooses how his token is checked, and chooses the check that he can pass."
 _BROKEN = "One odd header makes the app fail, or skip a check that it thinks it has made."
 
+# What is looked up and not found may leave an empty key behind, which checks nothing.
+_NOBODYS = "d1verify-nobodys-key"
+
 _refuse = partial(row, Expect.UNAUTHORIZED)
 
 
-def _unsigned(alg: str) -> Token:
-    return lambda fake_d1: fake_d1.token(header={"alg": alg}, signature=b"")
+def _unsigned(alg: str, **members: str) -> Token:
+    return lambda fake_d1: fake_d1.token(header={"alg": alg, **members}, signature=b"")
 
 
-def _hs256(secret: Callable[[FakeD1], bytes]) -> Token:
-    return lambda fake_d1: fake_d1.token(header={"alg": "HS256"}, signature=_forging.hmac_sha256(secret(fake_d1)))
+def _hs256(secret: Callable[[FakeD1], bytes], **members: str) -> Token:
+    members = {"alg": "HS256", **members}
+    return lambda fake_d1: fake_d1.token(header=members, signature=_forging.hmac_sha256(secret(fake_d1)))
 
 
 def _pem(fake_d1: FakeD1) -> bytes:
@@ -71,11 +75,25 @@ CASES = (
     _refuse(
         "alg-none-signed", "alg none and D1's signature", "RFC 8725 §3.2; A054", _HEADER_DECIDES, jwt=header(alg="none")
     ),
+    _refuse(
+        "alg-none-kid-unknown",
+        "alg none and no signature, under a kid that nobody knows",
+        "RFC 8725 §3.2; A054 A119",
+        _ANYONE,
+        jwt=_unsigned("none", kid=_NOBODYS),
+    ),
     _confused("pem", "the public key's PEM", _pem),
     _confused("pem-stripped", "the public key's PEM without its last line end", lambda fake_d1: _pem(fake_d1).strip()),
     _confused("der", "the public key's DER", _der),
     _confused("jwk", "the public key's JWK", _jwk),
     _refuse("alg-hs256-empty", "HS256 with an empty secret", "RFC 8725 §2.1; A055", _ANYONE, jwt=_hs256(lambda _: b"")),
+    _refuse(
+        "alg-hs256-empty-kid-unknown",
+        "HS256 with an empty secret, under a kid that nobody knows",
+        "RFC 8725 §2.1; A055 A119",
+        _ANYONE,
+        jwt=_hs256(lambda _: b"", kid=_NOBODYS),
+    ),
     *(_foreign(alg) for alg in ("RS256", "PS256", "ES384", "ES512", "ES256K", "EdDSA")),
     _odd("es384-with-d1-key", "alg ES384 over D1's ES256 signature", "ES384", "RFC 7518 §3.4; A056"),
     _odd("lower-case", "alg es256 in lower case", "es256", "RFC 7515 §4.1.1; A057"),

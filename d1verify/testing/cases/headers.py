@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import secrets
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from .. import _forging
-from .._signing import SigningKey
-from ..call import Expect
+from .._loopback import served
+from .._signing import SigningKey, to_json
+from ..call import Call, Expect
 from ..case import Case
-from ..fake_d1 import FakeD1
-from ._table import Token, edited, header, row
+from ..fake_d1 import REMOVE, FakeD1
+from ._table import Token, bearer, edited, header, row, scripted
 
 __all__ = ["CASES"]
 
@@ -22,20 +28,55 @@ _ODD = "One odd header makes the app fail with 500, or be read differently by tw
 _refuse = partial(row, Expect.UNAUTHORIZED)
 
 
-def _attackers_token(name: str, value: Any) -> Token:
+def _attackers_token(name: str, value: Any, kid: Callable[[FakeD1], Any]) -> Token:
     """Return what makes a token by an attacker's key that the header itself offers as the one to check with."""
 
     def make(fake_d1: FakeD1) -> str:
-        attacker = SigningKey.generate(fake_d1.kid)
+        attacker = SigningKey.generate(_nobodys(fake_d1))
         offered = value(attacker) if callable(value) else value
-        return fake_d1.token(header={name: offered}, signature=attacker.signature)
+        return fake_d1.token(header={name: offered, "kid": kid(fake_d1)}, signature=attacker.signature)
 
     return make
 
 
+def _nobodys(_fake_d1: FakeD1) -> str:
+    return f"attacker-{secrets.token_hex(8)}"
+
+
 def _offered(member: str, title: str, value: Any, source: str) -> Case:
-    name = member.lower().replace("#", "-")
-    return _refuse(f"header-{name}", title, source, _OWN_KEY, jwt=_attackers_token(member, value))
+    jwt = _attackers_token(member, value, lambda fake_d1: fake_d1.kid)
+    return _refuse(f"header-{member}", title, source, _OWN_KEY, jwt=jwt)
+
+
+def _offered_instead(member: str, title: str, value: Any, source: str) -> list[Case]:
+    """Return the cases of a key that is offered where no other is named: by a kid that nobody knows, or by none."""
+    kids = (("unknown", "under a kid that nobody knows", _nobodys), ("missing", "without a kid", lambda _: REMOVE))
+    return [
+        _refuse(
+            f"header-{member}-kid-{name}", f"{title}, {how}", source, _OWN_KEY, jwt=_attackers_token(member, value, kid)
+        )
+        for name, how, kid in kids
+    ]
+
+
+def _followed(member: str, title: str, content: Callable[[SigningKey], bytes], content_type: str, source: str) -> Case:
+    """Return a case of a URL that answers with the key that has signed, until the call is answered."""
+
+    def script(fake_d1: FakeD1) -> Iterator[Call]:
+        attacker = SigningKey.generate(_nobodys(fake_d1))
+        with served(content(attacker), content_type) as url:
+            jwt = fake_d1.token(header={member: url, "kid": attacker.kid}, signature=attacker.signature)
+            yield bearer(fake_d1, Expect.UNAUTHORIZED, jwt)
+
+    return scripted(Expect.UNAUTHORIZED, f"header-{member}-kid-unknown", title, source, _OWN_KEY, script)
+
+
+def _jwk(key: SigningKey) -> dict[str, str]:
+    return key.jwk
+
+
+def _x5c(key: SigningKey) -> list[str]:
+    return [base64.b64encode(key.certificate(Encoding.DER)).decode("ascii")]
 
 
 def _extension(name: str, title: str, source: str, **members: Any) -> Case:
@@ -58,12 +99,26 @@ def _unencoded(fake_d1: FakeD1) -> str:
 
 
 CASES = (
-    _offered("jwk", "the sender's key in jwk", lambda key: key.jwk, "RFC 8725 §3.10; A061"),
+    _offered("jwk", "the sender's key in jwk", _jwk, "RFC 8725 §3.10; A061"),
+    *_offered_instead("jwk", "the sender's key in jwk", _jwk, "RFC 8725 §3.10; A061"),
     _offered("jku", "a URL of the sender's keys in jku", "https://keys.invalid/jwks.json", "RFC 8725 §3.10; A062"),
     _offered("x5u", "a URL of the sender's certificate in x5u", "https://keys.invalid/x.pem", "RFC 8725 §3.10; A062"),
-    _offered(
-        "x5c", "the sender's key in x5c", lambda key: ["".join(key.pem.split("\n")[1:-2])], "RFC 7515 §4.1.6; A063"
+    _followed(
+        "jku",
+        "a URL in jku that has the sender's keys, under a kid that nobody else knows",
+        lambda key: to_json({"keys": [key.jwk]}),
+        "application/jwk-set+json",
+        "RFC 8725 §3.10; A062",
     ),
+    _followed(
+        "x5u",
+        "a URL in x5u that has the sender's certificate, under a kid that nobody else knows",
+        lambda key: key.certificate(Encoding.PEM),
+        "application/x-pem-file",
+        "RFC 8725 §3.10; A062",
+    ),
+    _offered("x5c", "the sender's key in x5c", _x5c, "RFC 7515 §4.1.6; A063"),
+    *_offered_instead("x5c", "the sender's key in x5c", _x5c, "RFC 7515 §4.1.6; A063"),
     _extension("crit-unknown", "crit names an extension that nobody knows", "RFC 7515 §4.1.11; A064", crit=["x"], x=1),
     _extension("crit-exp", "crit names exp, which the header has", "RFC 7515 §4.1.11; A064", crit=["exp"], exp=1),
     _extension("crit-empty", "crit an empty array", "RFC 7515 §4.1.11; A065", crit=[]),
