@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import unquote
 
-from ._sending import Answer, content_of, target_of
+from ._sending import Answer, content_of
 from .call import Call
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class ASGISender:
         return exchange.answer()
 
     def _scope(self, call: Call, headers: list[tuple[bytes, bytes]]) -> dict[str, Any]:
-        raw_path, _, query = target_of(call, self._path).partition("?")
+        raw_path, _, query = call.target(self._path).partition("?")
         scope = {
             "type": call.kind,
             "asgi": {"version": "3.0", "spec_version": "2.5"},

@@ -18,6 +18,7 @@ __all__ = [
     "as_der",
     "assemble",
     "b64",
+    "flipped",
     "foreign_signature",
     "halves",
     "hmac_sha256",
@@ -80,6 +81,11 @@ def mirrored(signature: bytes, *, high: bool) -> bytes:
     """Return the signature with s in the upper or lower half of the order; both are valid (A098)."""
     r, s = halves(signature)
     return joined(r, s if (s > P256_ORDER // 2) is high else P256_ORDER - s)
+
+
+def flipped(signature: bytes) -> bytes:
+    """Return the signature with its last bit changed."""
+    return signature[:-1] + bytes([signature[-1] ^ 1])
 
 
 def as_der(signature: bytes) -> bytes:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from ._answers import Headers, header_pairs
 from .call import Call
 
-__all__ = ["Answer", "CannotSendError", "Send", "Sender", "UnreachableError", "as_sender", "content_of", "target_of"]
+__all__ = ["Answer", "CannotSendError", "Send", "Sender", "UnreachableError", "as_sender", "content_of"]
 
 
 class Answer(NamedTuple):
@@ -73,12 +73,6 @@ def as_sender(send: Send) -> Sender:
     if not callable(send):
         raise TypeError("send must be a function of the raw headers, or one of the ready-made senders")
     return _FunctionSender(send)
-
-
-def target_of(call: Call, path: str) -> str:
-    """Return the path with its query to call, where `path` is the sender's own."""
-    target = call.path or path
-    return f"{target}{'&' if '?' in target else '?'}{call.query}" if call.query else target
 
 
 def content_of(

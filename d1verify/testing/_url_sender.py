@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from ..errors import ConfigurationError
-from ._sending import Answer, CannotSendError, UnreachableError, content_of, target_of
+from ._sending import Answer, CannotSendError, UnreachableError, content_of
 from .call import Call
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class URLSender:
         client = self._opened()
         try:
             url = httpx2.URL(self._url)
-            target = target_of(call, url.raw_path.decode("ascii")).encode("ascii")
+            target = call.target(url.raw_path.decode("ascii")).encode("ascii")
             if target != url.raw_path:
                 url = url.copy_with(raw_path=target)
                 if url.raw_path != target:

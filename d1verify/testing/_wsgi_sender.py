@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-from ._sending import Answer, CannotSendError, content_of, target_of
+from ._sending import Answer, CannotSendError, content_of
 from .call import Call
 
 __all__ = ["WSGISender"]
@@ -78,7 +78,7 @@ class WSGISender:
         return Answer(int(status.split(" ", 1)[0]), headers, bytes(written))
 
     def _environ(self, call: Call) -> WSGIEnvironment:
-        path, _, query = target_of(call, self._path).partition("?")
+        path, _, query = call.target(self._path).partition("?")
         body, headers = content_of(call, self._body, self._headers)
         environ: WSGIEnvironment = {
             "REQUEST_METHOD": call.method or self._method,

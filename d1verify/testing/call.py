@@ -27,6 +27,10 @@ class Expect(StrEnum):
     HANDSHAKE_REFUSED = "a refused handshake: 401 or 403"
     """401, or the 403 that a server makes of a WebSocket closed before it was accepted."""
 
+    HANDSHAKE_REJECTED = "a refused handshake: 400, 401 or 403"
+    NOT_OPEN = "401, 403, 404, 405 or 501"
+    """Refused by the app, or not served at all: no such route, or not by this method."""
+
     @property
     def statuses(self) -> frozenset[int]:
         """The statuses of a refusal; empty for `ACCEPTED`."""
@@ -40,6 +44,8 @@ _STATUSES: Final = {
     Expect.FORBIDDEN: frozenset({403}),
     Expect.REFUSED: frozenset({400, 401, 413, 414, 431}),
     Expect.HANDSHAKE_REFUSED: frozenset({401, 403}),
+    Expect.HANDSHAKE_REJECTED: frozenset({400, 401, 403}),
+    Expect.NOT_OPEN: frozenset({401, 403, 404, 405, 501}),
 }
 
 
@@ -120,7 +126,7 @@ class Call:
         raw_headers: the header fields to send, in bytes; a name may come twice.
         expect: what the app has to answer; a `TokenExpect` where it is the token endpoint.
         path: the path to call, with its query, or None for the one that the tests always call.
-        elsewhere: the path, the method or the kind is the point of the call.
+        elsewhere: the path, the query, the method or the kind is the point of the call.
         method: the method to use, or None for the one that the tests always use.
         kind: an `http` request or a `websocket` handshake.
         secrets: further texts of the token that no answer may repeat.
@@ -147,6 +153,11 @@ class Call:
         """The header fields for a test client."""
         pairs = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in self.raw_headers)
         return CallHeaders((name, value if value.isascii() else _Latin1(value)) for name, value in pairs)
+
+    def target(self, path: str) -> str:
+        """Return the path to call, with its query, where `path` is the one that the tests always call."""
+        target = self.path or path
+        return f"{target}{'&' if '?' in target else '?'}{self.query}" if self.query else target
 
     def __repr__(self) -> str:
         return f"<Call: {self.expect}>"

@@ -47,7 +47,7 @@ def client(fake_d1: FakeD1) -> Iterator[Client]:
 def test_d1_contract(d1_case: CaseUnderTest, fake_d1: FakeD1, client: Client, below: str) -> None:
     """Each view lets through what it must, and refuses everything else as it must."""
     call = d1_case.build(fake_d1)
-    method, path = call.method or "POST", f"{below}{call.path}"
+    method, path = call.method or "POST", f"{below}{call.target('')}"
     response = client.generic(method, path, UPDATE, "application/json", headers=dict(call.headers))
     d1_case.check(response.status_code, response.headers, response.content)
 

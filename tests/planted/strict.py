@@ -42,7 +42,7 @@ class StrictApp:
     # The server's side.
 
     def send_call(self, call: Call) -> Answer:
-        path, _, query = (call.path or "/").partition("?")
+        path, _, query = call.target("/").partition("?")
         fields = [(name.decode().lower(), value.decode("latin-1")) for name, value in call.raw_headers]
         try:
             if call.kind == "websocket":

@@ -19,12 +19,12 @@ from .strict import StrictApp, fake_d1_for_all_cases
 
 FAULTS: list[tuple[type[StrictApp], str, str]] = [
     # the signature and the algorithm
-    (token.NoSignatureCheck, "signature-changed", r"signature-|cache-|kid-|key-|header-(jwk|jku|x5u|x5c)"),
+    (token.NoSignatureCheck, "signature-changed", r"signature-|cache-|kid-|key-|header-(jwk|jku|x5u|x5c)|websocket-signature"),
     (token.PsychicSignature, "signature-zero", r"signature-zero"),
     (token.TakesDERSignatures, "signature-der", r"signature-der"),
     (token.RefusesHighS, "signature-high-s", r".*"),
     (token.SignatureOverReserialisedJSON, "claims-white-space", r".*white-space|claims-(not-ascii|escaped-names)"),
-    (token.AlgorithmFromHeader, "alg-none", r"alg-none|part-empty-signature"),
+    (token.AlgorithmFromHeader, "alg-none", r"alg-none|part-empty-signature|websocket-alg-none"),
     (token.HS256WithPublicPEM, "alg-hs256-pem", r"alg-hs256-pem"),
     (token.HS256WithAnyFormOfTheKey, "alg-hs256-der", r"alg-hs256-"),
     (token.IgnoresAlgorithm, "alg-missing", r"alg-"),
@@ -86,7 +86,7 @@ FAULTS: list[tuple[type[StrictApp], str, str]] = [
     (token.IgnoresNotBefore, "nbf-ahead", r"nbf-"),
     (token.WholeSecondsOnly, "exp-fraction", r"exp-fraction"),
     # the Authorization header
-    (web.FirstOfTwoHeaders, "two-headers-good-first", r"two-headers-"),
+    (web.FirstOfTwoHeaders, "two-headers-good-first", r"(websocket-)?two-headers"),
     (web.LastOfTwoHeaders, "two-headers-good-last", r"two-headers-"),
     (web.FirstBeforeComma, "comma-joined", r"comma-|json-serialization"),
     (web.AnyScheme, "scheme-other", r"scheme-"),
@@ -96,7 +96,7 @@ FAULTS: list[tuple[type[StrictApp], str, str]] = [
     (web.TokenFromQuery, "query-parameter", r"query-parameter"),
     (web.TokenFromCookie, "cookie", r"cookie"),
     (web.TokenFromForwardedHeader, "forwarded-header", r"forwarded-header"),
-    (web.OptionalCredentials, "credentials-missing", r"credentials-missing|open-path|.*header|cookie|query|websocket-cred"),
+    (web.OptionalCredentials, "credentials-missing", r"credentials-missing|open-path|.*header|cookie|query|websocket-cred|method-"),
     # the answer
     (web.NoChallenge, "credentials-missing", r".*"),
     (web.BasicChallenge, "credentials-missing", r".*"),
@@ -117,11 +117,20 @@ FAULTS: list[tuple[type[StrictApp], str, str]] = [
     (web.OpenAfterTidyingUp, "open-path-double-slash", r"open-path-"),
     (web.OpenWebSocket, "websocket-credentials-missing", r"websocket-"),
     (web.WebSocketTakesExpired, "websocket-exp-past", r"websocket-exp-past"),
+    (web.WebSocketWithoutSignature, "websocket-signature-changed", r"websocket-(signature|alg|kid)"),
+    (web.WebSocketTakesUnsigned, "websocket-alg-none", r"websocket-alg-none"),
+    (web.WebSocketTakesUnknownKeys, "websocket-kid-unknown", r"websocket-kid-unknown"),
+    (web.WebSocketTakesFirstHeader, "websocket-two-headers", r"websocket-two-headers"),
+    # methods and queries
+    (web.OnlyPostIsGuarded, "method-put", r"method-|query-open-path-get"),
+    (web.ReadingIsNotGuarded, "method-get", r"method-(get|head)|query-open-path-get"),
+    (web.OpenByQuery, "query-open-path", r"query-open-path$"),
+    (web.OpenToReadersByQuery, "query-open-path-get", r"query-open-path-get"),
     # what is remembered
     (web.OneTimeTokens, "token-reused", r"token-reused"),
     (web.RemembersByPrefix, "cache-prefix", r"cache-prefix"),
     (web.RemembersBySignature, "cache-signature", r"cache-signature|signature-zero|signature-order"),
-    (web.RemembersByContent, "cache-claims", r"cache-|signature-|alg-|part|padding|stray|token-|kid-|key-"),
+    (web.RemembersByContent, "cache-claims", r"cache-|(websocket-)?signature-|alg-|part|padding|stray|token-|kid-|key-"),
     (web.RemembersBeyondTheKey, "key-withdrawn-in-use", r"key-withdrawn-in-use"),
 ]  # fmt: skip
 

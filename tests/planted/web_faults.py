@@ -190,6 +190,66 @@ class WebSocketTakesExpired(StrictApp):
             del self.leeway
 
 
+class WebSocketWithoutSignature(StrictApp):
+    def check_handshake(self, fields: Fields) -> None:
+        self.check_claims(self.parse(self.decode(self.handshake_token(fields).split(".")[1])))
+
+    def handshake_token(self, fields: Fields) -> str:
+        return self.token_of([value for name, value in fields if name == "authorization"])
+
+
+class WebSocketTakesUnsigned(WebSocketWithoutSignature):
+    def check_handshake(self, fields: Fields) -> None:
+        if self.handshake_token(fields).endswith("."):
+            super().check_handshake(fields)
+        else:
+            self.authenticate(fields, "")
+
+
+class WebSocketTakesUnknownKeys(WebSocketWithoutSignature):
+    def check_handshake(self, fields: Fields) -> None:
+        header = self.parse(self.decode(self.handshake_token(fields).split(".")[0]))
+        if header["kid"] in self.d1.kids:
+            self.authenticate(fields, "")
+
+
+class WebSocketTakesFirstHeader(WebSocketWithoutSignature):
+    def check_handshake(self, fields: Fields) -> None:
+        self.authenticate([field for field in fields if field[0] == "authorization"][:1], "")
+
+
+class OnlyPostIsGuarded(StrictApp):
+    def is_open(self, method: str, path: str) -> bool:
+        return (method != "POST" and path.startswith("/merchant-gateways/")) or super().is_open(method, path)
+
+
+class ReadingIsNotGuarded(StrictApp):
+    def is_open(self, method: str, path: str) -> bool:
+        return (method in {"GET", "HEAD"} and path.startswith("/merchant-gateways/")) or super().is_open(method, path)
+
+
+class _OpenByTheWholeURL(StrictApp):
+    def send_call(self, call: Call) -> Answer:
+        self.target = call.target("/")
+        return super().send_call(call)
+
+    def is_open(self, method: str, path: str) -> bool:
+        return self.target.endswith(OPEN_PATH) if self.looks_at(method) else super().is_open(method, path)
+
+    def looks_at(self, method: str) -> bool:
+        raise NotImplementedError
+
+
+class OpenByQuery(_OpenByTheWholeURL):
+    def looks_at(self, method: str) -> bool:
+        return method == "POST" and self.target != OPEN_PATH
+
+
+class OpenToReadersByQuery(_OpenByTheWholeURL):
+    def looks_at(self, method: str) -> bool:
+        return method == "GET" and "?" in self.target
+
+
 class OneTimeTokens(StrictApp):
     def verify(self, jwt: str) -> dict[str, Any]:
         seen = self.__dict__.setdefault("seen", set())

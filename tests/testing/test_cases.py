@@ -125,6 +125,10 @@ def test_the_calls_about_routes_go_where_they_were_told_to() -> None:
         "websocket-credentials-missing": ("websocket", None, "/events"),
         "websocket-exp-past": ("websocket", None, "/events"),
         "websocket-sub-other": ("websocket", None, "/events"),
+        "websocket-signature-changed": ("websocket", None, "/events"),
+        "websocket-alg-none": ("websocket", None, "/events"),
+        "websocket-kid-unknown": ("websocket", None, "/events"),
+        "websocket-two-headers": ("websocket", None, "/events"),
     }
     assert all(call.elsewhere for call in calls.values())
 
@@ -133,7 +137,23 @@ def test_the_usual_calls_go_to_the_path_with_the_tokens_own_subject() -> None:
     fake_d1 = FakeD1(path="/g/{merchantGatewayId}")
     assert BY_ID["baseline"].build(fake_d1).path == f"/g/{SUBJECT}"
     assert BY_ID["path-other-merchant"].build(fake_d1).path == "/g/MGW_999999"
-    assert BY_ID["query-parameter"].build(fake_d1).path.startswith(f"/g/{SUBJECT}?access_token=ey")  # type: ignore[union-attr]
+    assert BY_ID["query-parameter"].build(fake_d1).target("/").startswith(f"/g/{SUBJECT}?access_token=ey")
+
+
+def test_methods_and_queries_are_tried_on_the_path_that_the_tests_call() -> None:
+    calls = {case.id: case.build(FakeD1()) for case in CASES if case.id.startswith(("method-", "query-"))}
+    targets = {case_id: (call.method, call.target("/notify")) for case_id, call in calls.items()}
+    assert targets.pop("query-parameter")[1].startswith("/notify?access_token=ey")
+    methods = {
+        f"method-{name.lower()}": (name, "/notify") for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+    }
+    assert targets == {
+        **methods,
+        "query-open-path": (None, "/notify?next=/health"),
+        "query-open-path-get": ("GET", "/notify?next=/health"),
+    }
+    assert all(call.elsewhere for call in calls.values())
+    assert BY_ID["query-open-path"].build(FakeD1(open_path="/up")).query == "next=/up"
 
 
 def test_a_row_without_a_call_is_a_mistake() -> None:

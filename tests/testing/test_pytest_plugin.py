@@ -44,7 +44,7 @@ SUITE = """
     @pytest.mark.d1_contract
     def test_d1_contract(d1_case, fake_d1, client):
         call = d1_case.build(fake_d1)
-        response = client.post(NOTIFY_PATH, headers=call.headers, json=BODY)
+        response = client.request(call.method or "POST", call.target(NOTIFY_PATH), headers=call.headers, json=BODY)
         d1_case.check(response.status_code, response.headers, response.content)
 """
 SKIPPED = sum(case.missing(FakeD1(can_rotate=True)) is not None for case in contract_cases())

@@ -69,7 +69,7 @@ def test_every_expectation_is_used_and_each_need_is_one_that_can_be_met() -> Non
 
 
 def test_every_token_of_the_contract_is_tried_as_an_assertion() -> None:
-    about_headers = re.compile(r"(credentials|scheme|comma|two-headers|path|open-path|websocket)-")
+    about_headers = re.compile(r"(credentials|scheme|comma|two-headers|path|open-path|websocket|method|query)-")
     others = {"forwarded-header", "proxy-header", "cookie", "query-parameter"}
     others |= {"token-not-ascii", "token-then-text", "token-quoted", "token-text", "token-null"}
     for case in contract_cases():

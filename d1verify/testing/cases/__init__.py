@@ -16,6 +16,7 @@ from . import (
     headers,
     json_text,
     kids,
+    methods,
     routes,
     signatures,
     times,
@@ -39,6 +40,7 @@ _CASES: tuple[Case, ...] = (
     *claims.CASES,
     *times.CASES,
     *routes.CASES,
+    *methods.CASES,
 )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 
 from ..call import Call, Expect
-from ..case import Need
 from ..fake_d1 import FakeD1
 from ._table import call, row
 
@@ -38,8 +37,7 @@ def _elsewhere(name: str, template: str, fake_d1: FakeD1) -> Call:
 
 
 def _in_query(fake_d1: FakeD1) -> Call:
-    path = f"{fake_d1.call_path(fake_d1.subject)}?access_token={fake_d1.token()}"
-    return call(fake_d1, Expect.UNAUTHORIZED, path=path, elsewhere=True)
+    return call(fake_d1, Expect.UNAUTHORIZED, query=f"access_token={fake_d1.token()}", elsewhere=True)
 
 
 CASES = (
@@ -102,7 +100,6 @@ CASES = (
         "RFC 6750 §2.3; A009",
         "Tokens end up in access logs and histories, where others find them.",
         _in_query,
-        need=Need.PATH,
     ),
     _reject(
         "two-headers-same",

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from .. import _forging
+from .._signing import SigningKey
 from ..call import Call, Expect
 from ..case import Case, Need
 from ..fake_d1 import FakeD1
-from ._table import bearer, call, other_case, row
+from ._table import Token, bearer, call, other_case, row
 
 __all__ = ["CASES"]
 
 _OTHERS = "One merchant's token acts on another merchant's cards."
 _BESIDE = "Paths that lie beside an open one, or are spelt so that they seem to, are open too."
 _SOCKET = "The WebSocket is open to anyone while the HTTP routes are guarded."
+_FORGED = "Anyone can make tokens that open the WebSocket, while the HTTP routes check them as they must."
+_TWO = "The app checks one token while a proxy or a log sees the other, so a check can be walked around."
 
 
 def _foreign(name: str, title: str, gateway: Callable[[str], str]) -> Case:
@@ -48,6 +53,34 @@ def _handshake(expect: Expect, fake_d1: FakeD1, **claims: Any) -> Call:
 
 def _bare_handshake(fake_d1: FakeD1) -> Call:
     return call(fake_d1, Expect.HANDSHAKE_REFUSED, **_socket_of(fake_d1))
+
+
+def _presenting(jwt: Token) -> partial[Call]:
+    """Return what makes a handshake with a token that is not to be taken."""
+    return partial(_forged_handshake, jwt)
+
+
+def _forged_handshake(jwt: Token, fake_d1: FakeD1) -> Call:
+    return bearer(fake_d1, Expect.HANDSHAKE_REFUSED, jwt(fake_d1), **_socket_of(fake_d1))
+
+
+def _changed(fake_d1: FakeD1) -> str:
+    return fake_d1.token(signature=lambda signing_input: _forging.flipped(fake_d1.signature(signing_input)))
+
+
+def _unsigned(fake_d1: FakeD1) -> str:
+    return fake_d1.token(header={"alg": "none"}, signature=b"")
+
+
+def _unknown(fake_d1: FakeD1) -> str:
+    attacker = SigningKey.generate(f"attacker-{secrets.token_hex(8)}")
+    return fake_d1.token(header={"kid": attacker.kid}, signature=attacker.signature)
+
+
+def _double_handshake(fake_d1: FakeD1) -> Call:
+    good, expired = fake_d1.token(), fake_d1.token(exp=fake_d1.now - 3600)
+    values = (f"Bearer {good}", f"Bearer {expired}")
+    return call(fake_d1, Expect.HANDSHAKE_REJECTED, *values, **_socket_of(fake_d1))
 
 
 def _expired_handshake(fake_d1: FakeD1) -> Call:
@@ -93,5 +126,35 @@ CASES = (
         "RFC 6455 §10.5; A014",
         _SOCKET,
         _foreign_handshake,
+    ),
+    _socket(
+        "websocket-signature-changed",
+        "a handshake with one bit of the signature changed",
+        "RFC 7515 §5.2; A014 A095",
+        _FORGED,
+        _presenting(_changed),
+    ),
+    _socket(
+        "websocket-alg-none",
+        "a handshake with alg none and no signature",
+        "RFC 8725 §3.2; A014 A054",
+        _FORGED,
+        _presenting(_unsigned),
+    ),
+    _socket(
+        "websocket-kid-unknown",
+        "a handshake with an unknown kid, signed with a key of the sender's",
+        "D1: kid names the key; A014 A119",
+        _FORGED,
+        _presenting(_unknown),
+    ),
+    row(
+        Expect.HANDSHAKE_REJECTED,
+        "websocket-two-headers",
+        "a handshake with two Authorization headers, the first one good",
+        "RFC 9110 §5.3; A001 A014",
+        _TWO,
+        _double_handshake,
+        need=Need.WEBSOCKET,
     ),
 )

@@ -32,10 +32,6 @@ def _fixed(r: int, s: int) -> Token:
     return lambda fake_d1: fake_d1.token(signature=_forging.joined(r, s))
 
 
-def _flipped(signature: bytes) -> bytes:
-    return signature[:-1] + bytes([signature[-1] ^ 1])
-
-
 def _moved(fake_d1: FakeD1) -> str:
     """Return a token with D1's signature over another merchant's token."""
     header, _, signature = fake_d1.token(sub=f"{fake_d1.subject}0").split(".")
@@ -69,12 +65,16 @@ def _other_payload(fake_d1: FakeD1) -> str:
 
 def _other_tail(signature: str) -> str:
     """Return a signature that begins as this one does."""
-    return _forging.b64(_flipped(_forging.unb64(signature)))
+    return _forging.b64(_forging.flipped(_forging.unb64(signature)))
 
 
 CASES = (
     _refuse(
-        "signature-changed", "one bit of the signature changed", "RFC 7515 §5.2; A095", _FORGED, jwt=_changed(_flipped)
+        "signature-changed",
+        "one bit of the signature changed",
+        "RFC 7515 §5.2; A095",
+        _FORGED,
+        jwt=_changed(_forging.flipped),
     ),
     _refuse(
         "signature-moved",
