@@ -22,6 +22,7 @@ class Need(StrEnum):
     PATH = "the kit must know the path: FakeD1(path='/…/{merchantGatewayId}/…')"
     OPEN_PATH = "the kit must know a path that is left open: FakeD1(open_path='/health')"
     WEBSOCKET = "the kit must know a WebSocket that wants a token: FakeD1(websocket_path='/…')"
+    TIME = "the kit must be able to let time pass: FakeD1(clock=…, pass_time=…)"
     CLIENT = "the kit must know D1's client id and secret: FakeD1(client_id=…, client_secret=…)"
     ACCESS_TOKEN = "an access token must be bought first, as run_token_contract() does"  # noqa: S105 - a sentence
 
@@ -62,6 +63,7 @@ class Case:
             Need.PATH: fake_d1.path is not None,
             Need.OPEN_PATH: fake_d1.open_path is not None,
             Need.WEBSOCKET: fake_d1.websocket_path is not None,
+            Need.TIME: fake_d1.pass_time is not None,
             Need.CLIENT: fake_d1.client_id is not None,
             Need.ACCESS_TOKEN: fake_d1.access_token is not None,
         }

@@ -59,6 +59,9 @@ class FakeD1:
             `after_key_change`; otherwise the cases about keys that change are skipped.
         after_key_change: called after each change of the keys, for an app that does not follow
             at once: `verifier.refresh`, or a function that waits until it has.
+        pass_time: lets this many seconds pass, for the app and for `clock`: the `advance` of a clock that
+            both tell the time by, or `time.sleep` where a suite may take `leeway` and 15 s longer. It
+            enables the case about a token that was accepted and has expired since.
         client_id: what D1 calls itself at a token endpoint, if the merchant gave it a secret.
             It enables the cases about `client_credentials`.
         client_secret: that secret.
@@ -83,6 +86,7 @@ class FakeD1:
         websocket_path: str | None = None,
         can_rotate: bool | None = None,
         after_key_change: Callable[[], object] | None = None,
+        pass_time: Callable[[float], object] | None = None,
         client_id: str | None = None,
         client_secret: str | None = None,
     ) -> None:
@@ -100,6 +104,7 @@ class FakeD1:
         self.path = path
         self.open_path = open_path
         self.websocket_path = websocket_path
+        self.pass_time = pass_time
         self.client_id = client_id
         self.client_secret = client_secret
         self.access_token: str | None = None

@@ -49,7 +49,7 @@ async def health(request: Request) -> Response:
 
 
 def verifier_of(fake_d1: FakeD1) -> D1Verifier:
-    return D1Verifier(fake_d1.key_store, audience=fake_d1.audience, subject=fake_d1.subject)
+    return D1Verifier(fake_d1.key_store, audience=fake_d1.audience, subject=fake_d1.subject, clock=fake_d1.clock)
 
 
 def app_of(

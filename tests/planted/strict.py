@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import math
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +15,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
 from d1verify.testing import Answer, Call, FakeD1
+
+from ..support import Clock
 
 PATH = "/merchant-gateways/{merchantGatewayId}/notify"
 OPEN_PATH = "/health"
@@ -218,4 +221,6 @@ def public_key(jwk: Mapping[str, str]) -> ec.EllipticCurvePublicKey:
 
 def fake_d1_for_all_cases() -> FakeD1:
     """Return a FakeD1 under which no case is skipped for want of something."""
-    return FakeD1(path=PATH, open_path=OPEN_PATH, websocket_path=WEBSOCKET_PATH, can_rotate=True)
+    clock = Clock(time.time())
+    ways: dict[str, Any] = {"path": PATH, "open_path": OPEN_PATH, "websocket_path": WEBSOCKET_PATH}
+    return FakeD1(**ways, can_rotate=True, clock=clock, pass_time=clock.advance)

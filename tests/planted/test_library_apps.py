@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from d1verify.testing import Report, WSGISender, run_contract
+from d1verify.testing import FakeD1, Report, WSGISender, run_contract
 
 from . import library_apps
-from .strict import fake_d1_for_all_cases
 
 APPS: list[tuple[Callable[..., tuple[library_apps.Decode, library_apps.Errors]], set[str]]] = [
     (library_apps.pyjwt_with_one_key, {"kid-ignored", "kid-missing", "sub-other", "exp-years-ahead", "exp-string"}),
@@ -23,7 +22,7 @@ APPS: list[tuple[Callable[..., tuple[library_apps.Decode, library_apps.Errors]],
 
 
 def run(app: Callable[..., tuple[library_apps.Decode, library_apps.Errors]]) -> Report:
-    fake_d1 = fake_d1_for_all_cases()
+    fake_d1 = FakeD1(can_rotate=True)
     return run_contract(WSGISender(library_apps.wsgi_app(*app(fake_d1))), fake_d1)
 
 

@@ -76,8 +76,8 @@ FAULTS: list[tuple[type[StrictApp], str, str]] = [
     (token.NoSubjectCheck, "sub-other", r"sub-|websocket-sub"),
     (token.SubjectByPrefix, "sub-longer", r"sub-(longer|trailing-space|nul)|websocket-sub"),
     (token.SubjectNormalised, "sub-full-width", r"sub-full-width"),
-    (token.NoExpiryCheck, "exp-hour-past", r"exp-|websocket-exp"),
-    (token.ExpiredFiveMinutesAgo, "exp-just-past", r"exp-just-past"),
+    (token.NoExpiryCheck, "exp-hour-past", r"exp-|websocket-exp|cache-beyond-exp"),
+    (token.ExpiredFiveMinutesAgo, "exp-just-past", r"exp-just-past|cache-beyond-exp"),
     (token.NoCeiling, "exp-hour-ahead", r"exp-(over-ceiling|hour-ahead|years-ahead|milliseconds)"),
     (token.CeilingOfAnHour, "exp-over-ceiling", r"exp-over-ceiling"),
     (token.CeilingAtTenMinutes, "exp-ceiling", r"exp-ceiling"),
@@ -128,10 +128,11 @@ FAULTS: list[tuple[type[StrictApp], str, str]] = [
     (web.OpenToReadersByQuery, "query-open-path-get", r"query-open-path-get"),
     # what is remembered
     (web.OneTimeTokens, "token-reused", r"token-reused"),
-    (web.RemembersByPrefix, "cache-prefix", r"cache-prefix"),
-    (web.RemembersBySignature, "cache-signature", r"cache-signature|signature-zero|signature-order"),
+    (web.RemembersByPrefix, "cache-prefix", r"cache-(prefix|beyond-exp)"),
+    (web.RemembersBySignature, "cache-signature", r"cache-(signature|beyond-exp)|signature-zero|signature-order"),
     (web.RemembersByContent, "cache-claims", r"cache-|(websocket-)?signature-|alg-|part|padding|stray|token-|kid-|key-"),
-    (web.RemembersBeyondTheKey, "key-withdrawn-in-use", r"key-withdrawn-in-use"),
+    (web.RemembersBeyondTheKey, "key-withdrawn-in-use", r"key-withdrawn-in-use|cache-beyond-exp"),
+    (web.RemembersBeyondExp, "cache-beyond-exp", r"cache-beyond-exp"),
 ]  # fmt: skip
 
 

@@ -300,6 +300,16 @@ class RemembersBeyondTheKey(StrictApp):
         return known[jwt]
 
 
+class RemembersBeyondExp(StrictApp):
+    """Asks again only whether the key is still there."""
+
+    def verify(self, jwt: str) -> dict[str, Any]:
+        known: dict[str, tuple[str, dict[str, Any]]] = self.__dict__.setdefault("known", {})
+        if jwt not in known or known[jwt][0] not in self.d1.kids:
+            known[jwt] = (self.d1.kid, super().verify(jwt))
+        return known[jwt][1]
+
+
 class KeysLoadedOnce(StrictApp):
     def __init__(self, fake_d1: Any) -> None:
         super().__init__(fake_d1)

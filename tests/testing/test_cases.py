@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,19 @@ def test_the_verifier_answers_every_call_as_the_contract_has_it(subject: str, le
                 assert verdict(verifier, call) == (call.expect is Expect.ACCEPTED), case.id
 
 
+def test_a_token_that_was_accepted_is_refused_once_its_time_has_passed() -> None:
+    clock, passed = Clock(), list[float]()
+
+    def pass_time(seconds: float) -> None:
+        passed.append(seconds)
+        clock.advance(seconds)
+
+    fake_d1 = FakeD1(leeway=20, clock=clock, pass_time=pass_time)
+    verifier = D1Verifier(fake_d1.key_store, audience="stg", subject=SUBJECT, leeway=20, clock=clock)
+    verdicts = [verdict(verifier, call) for call in BY_ID["cache-beyond-exp"].calls(fake_d1)]
+    assert (verdicts, passed) == ([True, False], [35])
+
+
 def verdict(verifier: D1Verifier, call: Call) -> bool:
     try:
         verifier.verify_header(authorization_of(call.raw_headers))
@@ -97,12 +111,13 @@ def test_each_call_is_new_and_carries_what_it_must_not_come_back() -> None:
         ("path-other-merchant", {"path": "/{merchantGatewayId}"}),
         ("open-path-post", {"open_path": "/health"}),
         ("websocket-baseline", {"websocket_path": "/events"}),
+        ("cache-beyond-exp", {"pass_time": print}),
     ],
 )
-def test_says_what_it_needs_to_be_told(case_id: str, settings: dict[str, str]) -> None:
+def test_says_what_it_needs_to_be_told(case_id: str, settings: dict[str, Any]) -> None:
     case = BY_ID[case_id]
     assert case.missing(FakeD1()) == case.need
-    assert case.missing(FakeD1(**settings)) is None  # type: ignore[arg-type]
+    assert case.missing(FakeD1(**settings)) is None
     assert BY_ID["baseline"].missing(FakeD1()) is None
 
 

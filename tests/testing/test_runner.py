@@ -94,7 +94,7 @@ def test_stops_a_case_at_the_first_wrong_answer() -> None:
 def test_a_case_that_does_not_apply_is_skipped_and_not_passed() -> None:
     report = run_contract(lambda _: (200, {}), FakeD1())
     reasons = {result.detail for result in report.skipped}
-    assert len(reasons) == 5
+    assert len(reasons) == 6
     assert not [result for result in report.skipped if result.status is not None]
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -25,6 +27,7 @@ from d1verify.testing import (
 from d1verify.testing.case import Need
 from d1verify.testing.report import Outcome
 
+from ..support import Clock
 from .token_app import CLIENT_ID, GUARDED, GUARDED_TEMPLATE, SECRET, SUBJECT, TOKEN_PATH, Merchant
 
 TOKEN_CASES, ACCESS_CASES = token_endpoint_cases(), access_token_cases()
@@ -65,7 +68,7 @@ def test_covers_the_rows_of_chapter_16_that_an_answer_can_show() -> None:
 def test_every_expectation_is_used_and_each_need_is_one_that_can_be_met() -> None:
     assert {case.expect for case in TOKEN_CASES} == set(TokenExpect)
     assert {case.expect for case in ACCESS_CASES} == {Expect.ACCEPTED, Expect.UNAUTHORIZED, Expect.FORBIDDEN}
-    assert {case.need for case in CASES} == {None, Need.CLIENT, Need.ACCESS_TOKEN, Need.ROTATION, Need.PATH}
+    assert {case.need for case in CASES} == {None, *Need} - {Need.OPEN_PATH, Need.WEBSOCKET}
 
 
 def test_every_token_of_the_contract_is_tried_as_an_assertion() -> None:
@@ -79,7 +82,9 @@ def test_every_token_of_the_contract_is_tried_as_an_assertion() -> None:
 
 @pytest.fixture
 def fake_d1() -> FakeD1:
-    return FakeD1(subject=SUBJECT, client_id=CLIENT_ID, client_secret=SECRET, path=GUARDED_TEMPLATE)
+    clock = Clock(time.time())
+    settings: dict[str, Any] = {"client_id": CLIENT_ID, "client_secret": SECRET, "path": GUARDED_TEMPLATE}
+    return FakeD1(subject=SUBJECT, clock=clock, pass_time=clock.advance, **settings)
 
 
 @pytest.fixture
@@ -99,7 +104,7 @@ def test_it_passes_without_client_credentials_too() -> None:
         report = run_token_contract(send, fake_d1, guarded=GUARDED)
     assert report.ok, report.table()
     needs = {result.detail for result in report.skipped}
-    assert needs == {Need.CLIENT.value, Need.PATH.value}
+    assert needs == {Need.CLIENT.value, Need.PATH.value, Need.TIME.value}
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.script is not None], ids=lambda case: case.id)

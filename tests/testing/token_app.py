@@ -40,7 +40,7 @@ class Merchant:
     def __init__(
         self, fake_d1: FakeD1, *, clients: Iterable[Client] = (CLIENT,), guard: Any = None, verifier: Any = None
     ) -> None:
-        self.d1 = D1Verifier(fake_d1.key_store, audience="stg", subject=SUBJECT)
+        self.d1 = D1Verifier(fake_d1.key_store, audience="stg", subject=SUBJECT, clock=fake_d1.clock)
         self.access = AccessTokenVerifier(
             StaticKeyStore({KEY.kid: KEY.public}), issuer=ISSUER, audience="api", subject=SUBJECT
         )

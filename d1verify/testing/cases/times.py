@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
-from ..call import Expect
-from ..case import Case
+from ..call import Call, Expect
+from ..case import Case, Need
 from ..fake_d1 import REMOVE, FakeD1
-from ._table import Token, claims, edited, row
+from ._table import Token, bearer, claims, edited, row, scripted
 
 __all__ = ["CASES"]
 
@@ -21,6 +22,8 @@ _EARLY = "A token made for later, or by a clock that is wrong, is accepted now."
 _MARGIN_PAST = 10
 _MARGIN_AHEAD = 60
 _MAX_LIFETIME = 900
+# Long enough to be accepted by a host whose clock is a little ahead, short enough to be waited for.
+_SHORT_LIFE = 5
 
 _refuse = partial(row, Expect.UNAUTHORIZED)
 
@@ -44,6 +47,14 @@ def _soon(fake_d1: FakeD1) -> float:
 def _exp_text(number: str) -> Token:
     """Return what makes a token whose exp is written with these very characters."""
     return edited("payload", lambda text: text[: text.index('"exp"')] + f'"exp":{number}}}')
+
+
+def _outlived(fake_d1: FakeD1) -> Iterator[Call]:
+    jwt = fake_d1.token(exp=fake_d1.now + _SHORT_LIFE)
+    yield bearer(fake_d1, Expect.ACCEPTED, jwt)
+    if fake_d1.pass_time is not None:
+        fake_d1.pass_time(_SHORT_LIFE + fake_d1.leeway + _MARGIN_PAST)
+    yield bearer(fake_d1, Expect.UNAUTHORIZED, jwt)
 
 
 def _of_no_kind(name: str) -> list[Case]:
@@ -71,6 +82,15 @@ CASES = (
         "RFC 7519 §4.1.4; A191",
         _LONGER,
         jwt=claims(exp=_beyond_leeway),
+    ),
+    scripted(
+        Expect.UNAUTHORIZED,
+        "cache-beyond-exp",
+        "a token that was accepted, after it has expired",
+        "RFC 7519 §4.1.4; A177",
+        _FOREVER,
+        _outlived,
+        need=Need.TIME,
     ),
     _refuse("exp-hour-past", "expired an hour ago", "RFC 7519 §4.1.4; A191", _FOREVER, jwt=claims(exp=_ahead(-3600))),
     _refuse("exp-zero", "exp 0", "RFC 7519 §4.1.4; A194", _FOREVER, jwt=claims(exp=0)),

@@ -22,7 +22,7 @@ def _tokens() -> Iterator[Case]:
     """Return the cases of the contract whose point is the token, and not the header around it."""
     rooms = (accepted, framing, algorithms, headers, kids, signatures, json_text, claims, times)
     for case in (case for room in rooms for case in room.CASES):
-        if not case.id.startswith("scheme-") and case.need in (None, Need.ROTATION):
+        if not case.id.startswith("scheme-") and case.need in (None, Need.ROTATION, Need.TIME):
             yield case
 
 
