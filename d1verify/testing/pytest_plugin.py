@@ -42,6 +42,7 @@ class CaseUnderTest:
         self.case = case
         self._calls: Iterator[Call] | None = None
         self._call: Call | None = None
+        self._checked = False
 
     def build(self, fake_d1: FakeD1) -> Call:
         """Return the call to send; skips the test if the case does not apply to this app."""
@@ -62,8 +63,19 @@ class CaseUnderTest:
 
     def advance(self) -> bool:
         """Make the next call and tell whether there is one. For the plugin, once the answer was checked."""
+        self._checked = False
         self._call = None if self._calls is None else next(self._calls, None)
         return self._call is not None
+
+    @property
+    def unchecked(self) -> bool:
+        """Whether a call was built whose answer nobody has looked at: such a test proves nothing."""
+        return self._call is not None and not self._checked
+
+    def close(self) -> None:
+        """Let go of what the case has opened for its calls. For the plugin, after the test."""
+        if isinstance(self._calls, Generator):
+            self._calls.close()
 
     def check(self, status: int, headers: Headers, body: bytes | str = b"") -> None:
         """Return if that is the right answer to the call.
@@ -73,6 +85,7 @@ class CaseUnderTest:
                 what that would let an attacker do.
         """
         __tracebackhide__ = True
+        self._checked = True
         self.case.check(status, headers, body, call=self._call)
 
     def __repr__(self) -> str:
@@ -113,12 +126,17 @@ def _chosen(where: str, *args: Any, only: Collection[str] | None = None, skip: C
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """Run the test again for each further call of its case, whatever runs it: asyncio, anyio, or nothing at all."""
+    """Run the test again for each further call of its case, whatever runs it: asyncio, anyio, or nothing at all.
+
+    A test that passes without a look at the answer is failed.
+    """
     result = yield
     case = pyfuncitem.funcargs.get("d1_case")
-    if isinstance(case, CaseUnderTest) and case.advance():
-        return pyfuncitem.ihook.pytest_pyfunc_call(pyfuncitem=pyfuncitem)
-    return result
+    if not isinstance(case, CaseUnderTest):
+        return result
+    if case.unchecked:
+        pytest.fail("d1_case.check() was not called", pytrace=False)
+    return pyfuncitem.ihook.pytest_pyfunc_call(pyfuncitem=pyfuncitem) if case.advance() else result
 
 
 @pytest.fixture(scope="session")
@@ -130,9 +148,11 @@ def fake_d1() -> FakeD1:
 
 
 @pytest.fixture
-def d1_case(request: pytest.FixtureRequest) -> CaseUnderTest:
+def d1_case(request: pytest.FixtureRequest) -> Iterator[CaseUnderTest]:
     """The case that this test is about; for tests marked `d1_contract`."""
     case = getattr(request, "param", None)
     if case is None:
         raise pytest.UsageError(f"d1_case is for tests marked {_MARKER}")
-    return CaseUnderTest(case)
+    under_test = CaseUnderTest(case)
+    yield under_test
+    under_test.close()

@@ -16,6 +16,7 @@ from d1verify.testing.report import Outcome
 
 from ..planted.key_faults import fetched
 from ..planted.strict import StrictApp
+from ..support import unb64
 
 FOLLOWED = [case for case in contract_cases() if case.id in ("header-jku-kid-unknown", "header-x5u-kid-unknown")]
 
@@ -26,6 +27,16 @@ def test_serves_for_as_long_as_it_is_asked_to(capfd: pytest.CaptureFixture[str])
     with pytest.raises(URLError):
         fetched(url)
     assert capfd.readouterr() == ("", "")
+
+
+def test_the_plugin_serves_until_the_test_is_over() -> None:
+    case = CaseUnderTest(FOLLOWED[0])
+    call = case.build(FakeD1())
+    url = json.loads(unb64(call.headers["Authorization"].partition(" ")[2].split(".")[0]))["jku"]
+    assert b"attacker-" in fetched(url)
+    case.close()
+    with pytest.raises(URLError):
+        fetched(url)
 
 
 @pytest.fixture

@@ -125,7 +125,9 @@ def test_a_project_sets_its_fake_d1_up_by_overriding_the_fixture(run: pytest.Pyt
         import pytest
         @pytest.mark.d1_contract(only=["path-other-merchant", "baseline"])
         def test_path(d1_case, fake_d1):
-            assert d1_case.build(fake_d1).path in ("/g/MGW_7", "/g/MGW_999999")
+            call = d1_case.build(fake_d1)
+            assert call.path in ("/g/MGW_7", "/g/MGW_999999")
+            d1_case.check(200 if call.expect == "accepted" else 403, {})
         """
     )
     in_process(run).assert_outcomes(passed=2)
@@ -195,6 +197,49 @@ def test_a_mistake_in_a_suite_is_an_error_that_says_what_to_do(run: pytest.Pytes
     assert "d1_contract names cases that do not exist: no-such-case" in lines
     assert "a test marked d1_contract takes d1_case as an argument" in lines
     assert "d1_case is for tests marked d1_contract" in lines
+
+
+UNCHECKED = """
+    import pytest
+
+    @pytest.mark.d1_contract(only=["alg-none"])
+    def test_forgotten(d1_case, fake_d1):
+        d1_case.build(fake_d1)
+
+    @pytest.mark.d1_contract(only=["token-reused"])
+    def test_forgotten_at_the_end(d1_case, fake_d1, calls=[]):
+        calls.append(d1_case.build(fake_d1))
+        if len(calls) == 1:
+            d1_case.check(200, {})
+
+    @pytest.mark.anyio
+    @pytest.mark.parametrize("anyio_backend", ["asyncio"])
+    @pytest.mark.d1_contract(only=["alg-none"])
+    async def test_forgotten_while_waiting(anyio_backend, d1_case, fake_d1):
+        d1_case.build(fake_d1)
+
+    @pytest.mark.d1_contract(only=["alg-none"])
+    def test_skips_itself(d1_case, fake_d1):
+        d1_case.build(fake_d1)
+        pytest.skip("not today")
+
+    @pytest.mark.d1_contract(only=["alg-none"])
+    def test_fails_by_itself(d1_case, fake_d1):
+        d1_case.build(fake_d1)
+        raise RuntimeError("no app")
+
+    @pytest.mark.d1_contract(only=["alg-none"])
+    def test_asks_in_its_own_way(d1_case, fake_d1):
+        assert list(d1_case.case.calls(fake_d1))
+"""
+
+
+def test_a_test_that_never_looks_at_the_answer_fails(run: pytest.Pytester) -> None:
+    run.makepyfile(UNCHECKED)
+    result = in_process(run, "-rf")
+    result.assert_outcomes(passed=1, skipped=1, failed=4)
+    assert result.stdout.str().count("\nd1_case.check() was not called\n") == 3
+    result.stdout.fnmatch_lines(["E * RuntimeError: no app"])
 
 
 def test_a_case_gives_no_call_after_the_last() -> None:
