@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
+from joserfc.jwk import ECKey
 
-from d1verify import D1Verifier, TokenError
+from d1verify import D1Verifier, StaticKeyStore, TokenError
 from d1verify.bearer import authorization_of
 from d1verify.testing import Call, Case, Expect, FakeD1, contract_cases
 from d1verify.testing.case import Need
 from d1verify.testing.cases._table import other_case, row
 
-from ..support import SUBJECT, Clock
+from ..support import SUBJECT, Clock, unb64
 
 CASES = contract_cases()
 BY_ID = {case.id: case for case in CASES}
@@ -88,6 +91,32 @@ def test_an_https_audience_will_do() -> None:
         if case.id.startswith("aud-") or case.id == "baseline":
             for call in case.calls(fake_d1):
                 assert verdict(verifier, call) == (call.expect is Expect.ACCEPTED), case.id
+
+
+@pytest.mark.parametrize(
+    ("audience", "subject", "kid"),
+    [("https://d1.example/merchant", "a,b", "urn:d1:1"), ("stg", "https://a.example:8443/x,y", "a, b : c")],
+)
+def test_punctuation_in_names_changes_no_verdict(audience: str, subject: str, kid: str, tmp_path: Path) -> None:
+    key = ECKey.generate_key("P-256")
+    (tmp_path / "key.pem").write_bytes(key.as_pem(private=True))
+    fake_d1 = FakeD1.from_pem(tmp_path / "key.pem", kid=kid, audience=audience, subject=subject)
+    verifier = D1Verifier(StaticKeyStore({kid: fake_d1.public_pem}), audience=audience, subject=subject)
+    for case in CASES:
+        if case.missing(fake_d1) is None:
+            for call in case.calls(fake_d1):
+                assert verdict(verifier, call) == (call.expect is Expect.ACCEPTED), case.id
+
+
+def test_white_space_goes_between_the_parts_of_the_json_and_not_into_its_strings() -> None:
+    fake_d1 = FakeD1(audience="https://d1.example/a,b")
+    for case_id, part in (("header-white-space", 0), ("claims-white-space", 1)):
+        token = BY_ID[case_id].build(fake_d1).headers["Authorization"].partition(" ")[2]
+        text = unb64(token.split(".")[part]).decode()
+        assert json.loads(text) == (fake_d1.claims() if part else fake_d1.jose_header())
+        assert re.search(r'" :\s+"', text)
+        assert re.search(r'" ,\s+"', text)
+        assert set(" \t\r\n") <= set(text)
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.script is not None], ids=lambda case: case.id)

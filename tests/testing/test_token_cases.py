@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from d1verify import ConfigurationError
+from d1verify.oauth import Client
 from d1verify.testing import (
     Answer,
     ASGISender,
@@ -105,6 +106,19 @@ def test_it_passes_without_client_credentials_too() -> None:
     assert report.ok, report.table()
     needs = {result.detail for result in report.skipped}
     assert needs == {Need.CLIENT.value, Need.PATH.value, Need.TIME.value}
+
+
+@pytest.mark.parametrize(
+    ("client_id", "secret"), [("c:d", "s:e"), ("C%41+", "p+ %41"), ("d1verify", "d1verify"), ("c", "ü ß"), ("c", "1")]
+)
+def test_any_client_id_and_secret_will_do_and_an_https_audience(client_id: str, secret: str) -> None:
+    audience = "https://d1.example/merchant"
+    fake_d1 = FakeD1(subject=SUBJECT, audience=audience, client_id=client_id, client_secret=secret)
+    clients = [Client(client_id=client_id, secrets=secret, subject=SUBJECT)]
+    with ASGISender(Merchant(fake_d1, audience=audience, clients=clients).app, TOKEN_PATH) as send:
+        report = run_token_contract(send, fake_d1, guarded=GUARDED)
+    assert report.ok, report.table()
+    assert "token-purchase-secret" not in {result.case_id for result in report.skipped}
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.script is not None], ids=lambda case: case.id)

@@ -38,9 +38,15 @@ class Merchant:
     """The app and its parts; `verifier` and `guard` may be others, as some merchant might have them."""
 
     def __init__(
-        self, fake_d1: FakeD1, *, clients: Iterable[Client] = (CLIENT,), guard: Any = None, verifier: Any = None
+        self,
+        fake_d1: FakeD1,
+        *,
+        audience: str = "stg",
+        clients: Iterable[Client] = (CLIENT,),
+        guard: Any = None,
+        verifier: Any = None,
     ) -> None:
-        self.d1 = D1Verifier(fake_d1.key_store, audience="stg", subject=SUBJECT, clock=fake_d1.clock)
+        self.d1 = D1Verifier(fake_d1.key_store, audience=audience, subject=SUBJECT, clock=fake_d1.clock)
         self.access = AccessTokenVerifier(
             StaticKeyStore({KEY.kid: KEY.public}), issuer=ISSUER, audience="api", subject=SUBJECT
         )

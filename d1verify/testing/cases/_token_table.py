@@ -6,14 +6,25 @@ import base64
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from typing import Final
-from urllib.parse import urlencode
+from urllib.parse import quote_plus, urlencode
 
 from .._answers import pieces_of
 from ..call import Call, TokenExpect
 from ..case import Case, Need
 from ..fake_d1 import FakeD1
 
-__all__ = ["FORM", "JWT_BEARER", "Fields", "basic", "by_assertion", "by_client", "posted", "request", "row"]
+__all__ = [
+    "FORM",
+    "JWT_BEARER",
+    "Fields",
+    "basic",
+    "by_assertion",
+    "by_client",
+    "by_secret",
+    "posted",
+    "request",
+    "row",
+]
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 FORM: Final = b"application/x-www-form-urlencoded"
@@ -40,6 +51,12 @@ def by_client() -> Fields:
 def basic(pair: bytes) -> tuple[bytes, bytes]:
     """Return the header with these as Basic credentials (RFC 7617 §2)."""
     return b"Authorization", b"Basic " + base64.b64encode(pair)
+
+
+def by_secret(client_id: str, secret: str | bytes) -> tuple[bytes, bytes]:
+    """Return the header with these, each form-encoded first (RFC 6749 §2.3.1); a secret in bytes goes as it is."""
+    sent = secret if isinstance(secret, bytes) else quote_plus(secret).encode("ascii")
+    return basic(quote_plus(client_id).encode("ascii") + b":" + sent)
 
 
 def request(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from functools import partial
 
@@ -54,7 +55,8 @@ def _header_reordered(fake_d1: FakeD1) -> str:
 
 
 def _spaced(text: str) -> str:
-    return text.replace(":", " :\n\t").replace(",", " ,\r\n ") + "\n"
+    """Return the same JSON with white space between its parts, and none within a string: an audience may be a URL."""
+    return json.dumps(json.loads(text), indent="\t", separators=(" ,\r ", " :\n\t")) + "\n"
 
 
 CASES = (

@@ -11,7 +11,7 @@ from ..call import Call, TokenExpect
 from ..case import Case, Need
 from ..fake_d1 import FakeD1
 from ._table import other_case
-from ._token_table import Fields, basic, by_client, posted, request, row
+from ._token_table import Fields, basic, by_client, by_secret, posted, request, row
 
 __all__ = ["CASES"]
 
@@ -19,7 +19,11 @@ _GUESS = "Somebody without D1's secret buys access tokens and calls as D1."
 _CRASH = "A header of a few bytes brings the endpoint down, or gets past the check by an error."
 _TWO = "One credential is checked and another one decides what is handed out."
 
+_MADE_UP = "made-up-by-d1verify"
+
 Header = tuple[bytes, bytes]
+# Of the right id and secret, those to send.
+Pair = Callable[[str, str], tuple[str, str | bytes]]
 
 
 def _client_form(_fake_d1: FakeD1) -> Fields:
@@ -32,19 +36,18 @@ def _odd(name: str, title: str, value: bytes, source: str = "RFC 7617 §2") -> C
     return row(TokenExpect.CLIENT_REFUSED, f"token-basic-{name}", title, f"{source}; A237", _CRASH, build)
 
 
-def _wrong(name: str, title: str, source: str, pair: Callable[[str, str], str | bytes]) -> Case:
+def _wrong(name: str, title: str, source: str, pair: Pair) -> Case:
     """Return a case of credentials that are nearly those of D1."""
     build = posted(_client_form, partial(_near, pair))
     return row(TokenExpect.INVALID_CLIENT, f"token-secret-{name}", title, source, _GUESS, build, need=Need.CLIENT)
 
 
-def _near(pair: Callable[[str, str], str | bytes], fake_d1: FakeD1) -> Header:
-    made = pair(str(fake_d1.client_id), str(fake_d1.client_secret))
-    return basic(made if isinstance(made, bytes) else made.encode())
+def _near(pair: Pair, fake_d1: FakeD1) -> Header:
+    return by_secret(*pair(str(fake_d1.client_id), str(fake_d1.client_secret)))
 
 
 def _right(fake_d1: FakeD1) -> Header:
-    return _near(lambda client_id, secret: f"{client_id}:{secret}", fake_d1)
+    return by_secret(str(fake_d1.client_id), str(fake_d1.client_secret))
 
 
 def _stranger(expect: TokenExpect, _fake_d1: FakeD1) -> Call:
@@ -119,15 +122,15 @@ CASES = (
         _GUESS,
         posted(_client_form, _as_bearer),
     ),
-    _wrong("wrong", "the right id and a made-up secret", "RFC 6749 §2.3.1; A239", lambda one, _: f"{one}:d1verify"),
-    _wrong("empty", "the right id and an empty secret", "CVE-2026-45363; A240", lambda one, _: f"{one}:"),
-    _wrong("part", "the right secret but for its last character", "A239", lambda one, two: f"{one}:{two[:-1]}"),
-    _wrong("longer", "more after the right secret", "A239", lambda one, two: f"{one}:{two}x"),
-    _wrong("nul", "a NUL after the right secret", "RFC 7617 §2; A237", lambda one, two: f"{one}:{two}\0"),
-    _wrong("other-case", "the right secret in the other case", "A239", lambda one, two: f"{one}:{other_case(two)}"),
-    _wrong("id-other-case", "the right id in the other case", "A239", lambda one, two: f"{other_case(one)}:{two}"),
-    _wrong("not-ascii", "the right id and a secret beyond ASCII", "A238", lambda one, _: f"{one}:pässwörd"),
-    _wrong("not-utf-8", "the right id and a secret that is not UTF-8", "A237", lambda one, _: one.encode() + b":\xff"),
+    _wrong("wrong", "the right id and a made-up secret", "RFC 6749 §2.3.1; A239", lambda one, _: (one, _MADE_UP)),
+    _wrong("empty", "the right id and an empty secret", "CVE-2026-45363; A240", lambda one, _: (one, "")),
+    _wrong("part", "the right secret but for its last character", "A239", lambda one, two: (one, two[:-1])),
+    _wrong("longer", "more after the right secret", "A239", lambda one, two: (one, f"{two}x")),
+    _wrong("nul", "a NUL after the right secret", "RFC 7617 §2; A237", lambda one, two: (one, f"{two}\0")),
+    _wrong("other-case", "the right secret in the other case", "A239", lambda one, two: (one, other_case(two))),
+    _wrong("id-other-case", "the right id in the other case", "A239", lambda one, two: (other_case(one), two)),
+    _wrong("not-ascii", "the right id and a secret beyond ASCII", "A238", lambda one, _: (one, "pässwörd".encode())),
+    _wrong("not-utf-8", "the right id and a secret that is not UTF-8", "A237", lambda one, _: (one, b"\xff")),
     row(
         TokenExpect.INVALID_REQUEST,
         "token-secret-two-ways",

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 from ..call import Call, TokenExpect
 from ..case import Case, Need
 from ..fake_d1 import FakeD1
-from ._token_table import FORM, JWT_BEARER, Fields, basic, by_assertion, by_client, posted, request, row
+from ._token_table import FORM, JWT_BEARER, Fields, by_assertion, by_client, by_secret, posted, request, row
 
 __all__ = ["CASES", "PURCHASE", "PURCHASE_BY_SECRET"]
 
@@ -29,7 +29,7 @@ _wrong_method = partial(row, TokenExpect.WRONG_METHOD)
 
 
 def _secret_of(fake_d1: FakeD1) -> tuple[bytes, bytes]:
-    return basic(f"{fake_d1.client_id}:{fake_d1.client_secret}".encode())
+    return by_secret(str(fake_d1.client_id), str(fake_d1.client_secret))
 
 
 def _in_query(method: str, expect: TokenExpect, fake_d1: FakeD1) -> Call:
