@@ -16,8 +16,8 @@ Headers: TypeAlias = Mapping[str, str] | Iterable[tuple[str | bytes, str | bytes
 _BEARER: Final = re.compile(r"(?:^|,)\s*bearer(?:\s+(?P<parameters>[^\r\n]*))?(?:$|,)", re.IGNORECASE)
 _ERROR: Final = re.compile(r'\berror\s*=\s*"?([\w-]*)', re.IGNORECASE)
 _ERROR_CODES: Final = {401: "invalid_token", 400: "invalid_request", 403: "insufficient_scope"}
-# No route, not this method, not this body.
-_NOT_SERVED: Final = frozenset({400, 404, 405})
+# No route, not this method, not this body or type of body.
+_NOT_SERVED: Final = frozenset({400, 404, 405, 415, 422})
 _SERVER_ERROR: Final = 500
 _HANDSHAKES: Final = frozenset({Expect.HANDSHAKE_REFUSED, Expect.HANDSHAKE_REJECTED})
 
@@ -49,7 +49,7 @@ def faults(
     else:
         found = _guard_faults(expect, status, pairs, text)
     if call is not None and call.must_be_served and status in _NOT_SERVED:
-        found.append(f"got {status}: are this the URL, the method and a body of the guarded route?")
+        found.append(f"got {status}: is this the guarded route's URL and method, and a body that it takes?")
     if call is not None and _repeats(call, "\n".join([text, *(value for _, value in pairs)])):
         found.append("the answer repeats a part of the credentials")
     return found

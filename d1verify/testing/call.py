@@ -15,7 +15,8 @@ class Expect(StrEnum):
 
     `ACCEPTED` is any answer by which the app has let the call through: in general 2xx, and as
     well a 404, 409 or 422 about the made-up request. Not 401, 403, 407, a 400 that says
-    `invalid_request`, a redirect, or 5xx.
+    `invalid_request`, a redirect, or 5xx; and of the baseline, which shows that the route is
+    there and takes the body, no 400, 404, 405, 415 or 422.
     """
 
     ACCEPTED = "accepted"

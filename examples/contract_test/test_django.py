@@ -54,6 +54,6 @@ def test_d1_contract(d1_case: CaseUnderTest, fake_d1: FakeD1, client: Client, be
 
 @VIEWS
 def test_a_call_of_d1_is_served(fake_d1: FakeD1, client: Client, below: str) -> None:
-    """The contract is content with a 404 or 422 to a good call; these views have a better answer."""
+    """The contract is content with a 409 or any 2xx to a genuine call; these views have one answer."""
     path = f"{below}{fake_d1.call_path('MGW_000001')}"
     assert client.post(path, UPDATE, "application/json", headers=fake_d1.headers()).status_code == 204
