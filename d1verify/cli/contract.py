@@ -87,8 +87,17 @@ class Reports:
 
 _DISTRUSTED = (
     "The app did not take a genuine token (baseline), so that it refused others says nothing. Does it trust the public "
-    "key of {kid} under this very key id (a folder is read again after 5 seconds), and are --aud and --sub the app's?"
+    "key of {kid} under this very key id (a folder is read again within 7 s), and are --aud and --sub the app's?"
 )
+_FORBIDDEN = (
+    "The app took a genuine token for another merchant's (baseline), so that it refused others says nothing. The path "
+    "has to name --sub: /merchant-gateways/{sub}/…"
+)
+_NOT_SERVED = (
+    "A genuine call was not served (baseline), so that others were refused says nothing. Are the URL and --method the "
+    "guarded route's, and are --body and --header what it takes?"
+)
+_HINTS = {403: _FORBIDDEN, **dict.fromkeys((400, 404, 405, 415, 422), _NOT_SERVED)}
 
 
 def check_contract(
@@ -120,8 +129,9 @@ def check_contract(
         if path is not None:
             _write(path, text)
     print(report.json() if as_json else report.table(), end="")  # noqa: T201 - the report, as it is
-    if any(result.case_id == "baseline" for result in report.failed):
-        stderr().print(_DISTRUSTED.format(kid=safe(signer.kid)), markup=False, soft_wrap=True)
+    for baseline in (result for result in report.failed if result.case_id == "baseline"):
+        hint = _HINTS.get(baseline.status or 0, _DISTRUSTED)
+        stderr().print(hint.format(kid=safe(signer.kid), sub=safe(signer.subject)), markup=False, soft_wrap=True)
     return ExitCode.OK if report.ok else ExitCode.REFUSED
 
 

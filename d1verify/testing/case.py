@@ -14,16 +14,25 @@ __all__ = ["Case", "Need"]
 
 
 class Need(StrEnum):
-    """What a case needs that not every app has; the value says how to give it."""
+    """What a case needs that not every app has; the value says how to give it, on the command line too."""
 
     ROTATION = (
-        "the app must follow the keys: give its verifier fake_d1.key_store, or use write_to() and after_key_change"
+        "the app must follow the keys: from pytest or run_contract, give its verifier fake_d1.key_store, or use "
+        "write_to() and after_key_change"
     )
-    PATH = "the kit must know the path: FakeD1(path='/…/{merchantGatewayId}/…')"
-    OPEN_PATH = "the kit must know a path that is left open: FakeD1(open_path='/health')"
-    WEBSOCKET = "the kit must know a WebSocket that wants a token: FakeD1(websocket_path='/…')"
-    TIME = "the kit must be able to let time pass: FakeD1(clock=…, pass_time=…)"
-    CLIENT = "the kit must know D1's client id and secret: FakeD1(client_id=…, client_secret=…)"
+    PATH = (
+        "the kit must know the path: a URL that names --sub, or from pytest or run_contract "
+        "FakeD1(path='/…/{merchantGatewayId}/…')"
+    )
+    OPEN_PATH = "the kit must know a path that is left open: from pytest or run_contract, FakeD1(open_path='/health')"
+    WEBSOCKET = (
+        "the kit must know a WebSocket that wants a token: from pytest or run_contract, FakeD1(websocket_path='/…')"
+    )
+    TIME = "the kit must be able to let time pass: from pytest or run_contract, FakeD1(clock=…, pass_time=…)"
+    CLIENT = (
+        "the kit must know D1's client id and secret: --client-id and --client-secret-file, or from pytest or "
+        "run_token_contract FakeD1(client_id=…, client_secret=…)"
+    )
     ACCESS_TOKEN = "an access token must be bought first, as run_token_contract() does"  # noqa: S105 - a sentence
 
 

@@ -105,3 +105,29 @@ def test_an_app_that_does_not_know_the_key_is_said_to_be_so(d1verify: Shell, rig
     assert shown.code == 1
     assert "did not take a genuine token" in shown.err
     assert "k-2" in shown.err
+    assert "within 7 s" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("instead", "method", "said"),
+    [
+        pytest.param(GATEWAYS[1], "POST", f"has to name --sub: /merchant-gateways/{GATEWAYS[0]}/", id="another's path"),
+        pytest.param(GATEWAYS[0], "PUT", "are --body and --header what it takes?", id="another method"),
+    ],
+)
+def test_a_genuine_call_that_goes_to_the_wrong_place_is_said_to_do_so(
+    d1verify: Shell, right: str, instead: str, method: str, said: str
+) -> None:
+    url = right.replace(GATEWAYS[0], instead)
+    shown = d1verify("contract", url, *OPTIONS, "--only", "baseline", "--method", method)
+    assert shown.code == 1
+    assert said in shown.err
+
+
+def test_what_is_skipped_is_said_to_need_what_the_command_can_give_or_what_only_python_can(
+    d1verify: Shell, right: str
+) -> None:
+    url = right.replace(f"/{GATEWAYS[0]}/", "/")
+    skipped = d1verify("contract", url, *OPTIONS, "--only", "path-longer", "--only", "open-path-post").out
+    assert "a URL that names --sub" in " ".join(skipped.split())
+    assert "from pytest or run_contract, FakeD1(open_path" in " ".join(skipped.split())
