@@ -95,7 +95,11 @@ def test_an_https_audience_will_do() -> None:
 
 @pytest.mark.parametrize(
     ("audience", "subject", "kid"),
-    [("https://d1.example/merchant", "a,b", "urn:d1:1"), ("stg", "https://a.example:8443/x,y", "a, b : c")],
+    [
+        ("https://d1.example/merchant", "a,b", "urn:d1:1"),
+        ("stg", "https://a.example:8443/x,y", "a, b : c"),
+        ("stg", "\"'", "*"),
+    ],
 )
 def test_punctuation_in_names_changes_no_verdict(audience: str, subject: str, kid: str, tmp_path: Path) -> None:
     key = ECKey.generate_key("P-256")
