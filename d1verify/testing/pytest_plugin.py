@@ -148,11 +148,11 @@ def fake_d1() -> FakeD1:
 
 
 @pytest.fixture
-def d1_case(request: pytest.FixtureRequest) -> Iterator[CaseUnderTest]:
+def d1_case(request: pytest.FixtureRequest) -> CaseUnderTest:
     """The case that this test is about; for tests marked `d1_contract`."""
     case = getattr(request, "param", None)
     if case is None:
         raise pytest.UsageError(f"d1_case is for tests marked {_MARKER}")
     under_test = CaseUnderTest(case)
-    yield under_test
-    under_test.close()
+    request.addfinalizer(under_test.close)
+    return under_test
