@@ -154,5 +154,5 @@ def d1_case(request: pytest.FixtureRequest) -> CaseUnderTest:
     if case is None:
         raise pytest.UsageError(f"d1_case is for tests marked {_MARKER}")
     under_test = CaseUnderTest(case)
-    request.addfinalizer(under_test.close)
+    request.addfinalizer(under_test.close)  # noqa: PT021 - suites read the fixture's type off what it returns
     return under_test
