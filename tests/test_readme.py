@@ -19,18 +19,8 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 BLOCK = r"^```python\n(.*?)^```$"
 CONTRACT = re.findall(r"^<!-- contract -->\n" + BLOCK, README, re.DOTALL | re.MULTILINE)
+(YOUR_APP,) = re.findall(r"^<!-- your_app -->\n" + BLOCK, README, re.DOTALL | re.MULTILINE)
 BLOCKS = [block for block in re.findall(BLOCK, README, re.DOTALL | re.MULTILINE) if block not in CONTRACT]
-
-YOUR_APP = """
-from fastapi import Depends, FastAPI
-from d1verify.fastapi import D1Bearer, install
-
-def build_app(verifier):
-    app = FastAPI()
-    install(app)
-    app.post("/notify", dependencies=[Depends(D1Bearer(verifier))])(lambda: None)
-    return app
-"""
 
 
 def _title(block: str) -> str:
