@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import ast
 import logging
+import os
 import re
+import shutil
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,6 +70,24 @@ def test_the_contract_suite_runs_as_a_merchant_would_run_it(tmp_path: Path) -> N
     run = subprocess.run(command, cwd=tmp_path, env=unmeasured(), capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stdout
     assert re.search(r"^[23]\d\d passed", run.stdout, re.MULTILINE), run.stdout[-300:]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_what_is_to_be_tried_works_as_it_is_typed(tmp_path: Path) -> None:
+    (app,) = [block for block in BLOCKS if 'Route("/notify", notify' in block]
+    (typed,) = re.findall(r"^### Try it\n.*?^```bash\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    typed = typed.replace(":8000", f":{port}").replace("uvicorn app:app", f"uvicorn app:app --port {port}")
+    (tmp_path / "app.py").write_text(app)
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    command = ["bash", "-euo", "pipefail", "-c", f"trap 'kill $(jobs -p); wait' EXIT\n{typed}"]
+    settings = {**unmeasured(), "PATH": path, "NO_PROXY": "127.0.0.1"}
+    run = subprocess.run(command, cwd=tmp_path, env=settings, capture_output=True, text=True, check=False, timeout=60)
+    assert run.returncode == 0, run.stderr
+    assert "HTTP/1.1 200 OK" in run.stdout
+    assert run.stdout.endswith('{"gateway":"MGW_000001"}')
+    assert list((tmp_path / "keys").iterdir()) == []
 
 
 EXAMPLES = {str(path.relative_to(ROOT)): path.read_text() for path in sorted((ROOT / "examples").rglob("*.py"))}
