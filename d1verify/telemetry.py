@@ -123,7 +123,7 @@ class OpenTelemetryObserver(DormantObserver):
         meter.create_observable_gauge(
             "d1verify.keys.age", [_Bell(self._show_gauges), self._ages], "s", "Since the load that gave the keys began."
         )
-        meter.create_observable_gauge("d1verify.keys.usable", [self._usable], "{key}", "Keys that may say yes now.")
+        meter.create_observable_gauge("d1verify.keys.usable", [self._usable], "{key}", "Keys that can verify a token.")
         meter.create_observable_gauge(
             "d1verify.keys.status", [self._states], "{verifier}", "Verifiers by the state of their keys."
         )

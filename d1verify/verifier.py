@@ -30,7 +30,7 @@ from .tokens import D1Token, UnverifiedToken
 
 __all__ = ["D1Verifier", "HeaderVerifier", "TokenVerifier"]
 
-# Headers differ by key only; this is for keys that follow each other.
+# In practice there is one encoded header per key; this leaves room for keys that follow each other.
 HEADER_CACHE_SIZE = 64
 _USUAL_SCHEME = b"Bearer "
 
@@ -69,11 +69,11 @@ class TokenVerifier:
             raise ConfigurationError("observer must have a notify() method")
         self._policy = policy
         self._clock = clock
-        self._observer: Observer | None = None  # while nobody listens to it, too
+        self._observer: Observer | None = None  # also while a dormant one sleeps; see `observer.attach`
         self._keys = store if isinstance(store, KeyCache) else KeyCache(store)
         self._known_tokens = KnownTokens(size) if size else None
         self._known_headers: dict[bytes, str] = {}
-        # A subclass with a word of its own to say has to be asked each time.
+        # A subclass that overrides verify() or averify() has to be asked each time.
         own = type(self)
         self._may_reuse = own.verify is TokenVerifier.verify and own.averify is TokenVerifier.averify
         self._refusal_log = RefusalLog()
