@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from . import imports, loaded, memory, plain, refusals, web
+from . import imports, loaded, memory, observed, plain, refusals, web
 from .rows import Experiment, Row
 
 __all__ = ["EXPERIMENTS", "NAMES", "measured"]
@@ -14,6 +14,7 @@ EXPERIMENTS: tuple[Experiment, ...] = (
     *web.EXPERIMENTS,
     *refusals.EXPERIMENTS,
     *plain.EXPERIMENTS[2:],
+    *observed.EXPERIMENTS,
     *loaded.EXPERIMENTS,
     *memory.EXPERIMENTS,
     *imports.EXPERIMENTS,
