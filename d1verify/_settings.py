@@ -107,26 +107,15 @@ def _tls_context(environ: Mapping[str, str]) -> SSLContext | None:
     key = _optional_file(environ, "D1VERIFY_JWKS_KEY_FILE")
     if (certificate is None) != (key is None):
         raise ConfigurationError("D1VERIFY_JWKS_CERT_FILE and D1VERIFY_JWKS_KEY_FILE must be set together")
-    if authorities is None and certificate is None:
-        return None
-    import ssl
+    from .keystores.http import client_tls_context
 
-    from .keystores.http import system_tls_context
-
-    try:
-        context = system_tls_context() if authorities is None else ssl.create_default_context(cafile=authorities)
-    except OSError:  # An SSLError is one, too.
-        raise ConfigurationError("D1VERIFY_JWKS_CA_FILE must be a PEM file of certificates") from None
-    if certificate is not None:
-        try:
-            # A password of ours, since OpenSSL would ask for one on the terminal, and wait.
-            context.load_cert_chain(certificate, key, password="")
-        except OSError:
-            raise ConfigurationError(
-                "D1VERIFY_JWKS_CERT_FILE and D1VERIFY_JWKS_KEY_FILE must be PEM files"
-                " of a certificate and its own key, the key not encrypted"
-            ) from None
-    return context
+    return client_tls_context(
+        authorities,
+        certificate,
+        key,
+        ca_name="D1VERIFY_JWKS_CA_FILE",
+        cert_name="D1VERIFY_JWKS_CERT_FILE and D1VERIFY_JWKS_KEY_FILE",
+    )
 
 
 def _optional_file(environ: Mapping[str, str], name: str) -> str | None:

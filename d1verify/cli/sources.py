@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import ssl
 
 from ..errors import ConfigurationError
 from ..keys import KeySet, KeyStore
@@ -66,18 +65,7 @@ def store_from(
         return EnvKeyStore(source, kid)
     if kind != "URL":
         return FileKeyStore(source, kid)
-    from ..keystores.http import HTTPKeyStore
+    from ..keystores.http import HTTPKeyStore, client_tls_context
 
-    return HTTPKeyStore(source, ssl_context=_context(ca_file, client_certificate))
-
-
-def _context(ca_file: str | None, client_certificate: str | None) -> ssl.SSLContext | None:
-    if ca_file is None and client_certificate is None:
-        return None
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-        if client_certificate is not None:
-            context.load_cert_chain(client_certificate)
-    except (OSError, ssl.SSLError):
-        raise ConfigurationError("a certificate file cannot be read or holds no usable certificate") from None
-    return context
+    context = client_tls_context(ca_file, client_certificate, ca_name="--ca-file", cert_name="--client-cert")
+    return HTTPKeyStore(source, ssl_context=context)

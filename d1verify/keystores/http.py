@@ -7,6 +7,7 @@ loaded when `HTTPKeyStore` is first asked for.
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import threading
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from ._caching import SHORTEST, entity_tag, lifetime
 from ._fetching import Errands, checked_headers, checked_proxy, checked_url
 from ._running import kind_of, run_to_its_end, verifies
 
-__all__ = ["Answer", "HTTPKeyStore", "client_proxy", "system_tls_context"]
+__all__ = ["Answer", "HTTPKeyStore", "client_proxy", "client_tls_context", "system_tls_context"]
 
 MAX_STALE: Final = 3600.0
 MAX_CANDIDATES: Final = 100
@@ -222,6 +223,39 @@ class HTTPKeyStore:
 def system_tls_context() -> ssl.SSLContext:
     """Return a context that trusts the system's certificate authorities, whatever `SSL_CERT_FILE` says."""
     return httpx2.create_ssl_context(trust_env=False)
+
+
+def client_tls_context(
+    ca_file: str | None, cert_file: str | None, key_file: str | None = None, *, ca_name: str, cert_name: str
+) -> ssl.SSLContext | None:
+    """Return what to trust and to show to an endpoint, or None where no file is given: the system's authorities.
+
+    Args:
+        ca_file: the only authorities to trust, as PEM; the system's without it.
+        cert_file: the client's certificate, as PEM.
+        key_file: its key, as PEM; without it, the key is in `cert_file`.
+        ca_name: what messages call `ca_file`.
+        cert_name: what messages call `cert_file` and `key_file`.
+
+    Raises:
+        ConfigurationError: a file is not as it must be; the message names it.
+    """
+    if ca_file is None and cert_file is None:
+        return None
+    try:
+        # OpenSSL's own default, which listens to SSL_CERT_FILE, is what an empty name would give.
+        context = system_tls_context() if ca_file is None else ssl.create_default_context(cafile=ca_file or os.devnull)
+    except OSError:  # An SSLError is one, too.
+        raise ConfigurationError(f"{ca_name} must be a PEM file of certificates") from None
+    if cert_file is not None:
+        try:
+            # A password of ours, since OpenSSL would ask for one on the terminal, and wait.
+            context.load_cert_chain(cert_file, key_file, password="")
+        except OSError:
+            raise ConfigurationError(
+                f"{cert_name} must hold a certificate and its own key as PEM, the key not encrypted"
+            ) from None
+    return context
 
 
 def client_proxy(url: str, context: ssl.SSLContext) -> httpx2.Proxy:

@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from d1verify import D1Verifier, FileKeyStore, KeySet
 from d1verify.cli.explain import STEPS
-from d1verify.cli.sources import store_from
-from d1verify.errors import ConfigurationError
+from tests.faults.certificates import authority, mutual_context
+from tests.faults.servers import raw_server, serving
 from tests.support import KEY, OTHER_KEY, REMOVE, SUBJECT, b64
 
 from .shell import Shell
@@ -94,15 +100,61 @@ class TestKeys:
         assert (shown.code, shown.out) == (2, "")
         assert shown.err.startswith("Error: ")
 
-    def test_certificates_for_a_url_are_read(self, tmp_path: Path) -> None:
-        authority = trustme.CA()
-        authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-        authority.issue_cert("client@example.org").private_key_and_cert_chain_pem.write_to_path(tmp_path / "me.pem")
-        arguments = {"ca_file": str(tmp_path / "ca.pem"), "client_certificate": str(tmp_path / "me.pem")}
-        assert store_from("https://localhost/jwks.json", **arguments) is not None
-        assert store_from("https://localhost/jwks.json", ca_file=arguments["ca_file"]) is not None
-        with pytest.raises(ConfigurationError, match="certificate"):
-            store_from("https://localhost/jwks.json", ca_file=str(tmp_path / "absent.pem"))
+    @pytest.fixture
+    def client_certificate(self, tmp_path: Path) -> trustme.LeafCert:
+        """Of the fault servers' authority, which is in `ca.pem`; certificate and key are in `me.pem`."""
+        authority().cert_pem.write_to_path(tmp_path / "ca.pem")
+        certificate = authority().issue_cert("merchant.example")
+        certificate.private_key_and_cert_chain_pem.write_to_path(tmp_path / "me.pem")
+        return certificate
+
+    @pytest.mark.usefixtures("client_certificate")
+    def test_certificates_for_a_url_are_trusted_and_shown(self, d1verify: Shell) -> None:
+        with raw_server(serving(KEY), mutual_context()) as server:
+            shown = d1verify("keys", server.url, "--ca-file", "ca.pem", "--client-cert", "me.pem", "--json")
+            assert (shown.code, [key["kid"] for key in shown.json["keys"]]) == (0, [KEY.kid])
+            assert d1verify("keys", server.url, "--ca-file", "ca.pem").code == 3
+
+    @pytest.mark.usefixtures("client_certificate")
+    def test_a_client_certificate_changes_nothing_about_who_is_trusted(
+        self, d1verify: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))  # It has no say with a verifier either.
+        with raw_server(serving(KEY), mutual_context()) as server:
+            shown = d1verify("keys", server.url, "--client-cert", "me.pem", "--json")
+        assert shown.code == 3
+        assert "SSLCertVerificationError" in shown.json["error"]
+
+    @pytest.mark.parametrize("name", ["absent.pem", "me.pem", ""])
+    @pytest.mark.parametrize("option", ["--ca-file", "--client-cert"])
+    def test_a_certificate_file_that_is_no_good_is_a_usage_error_that_names_the_option(
+        self, d1verify: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str, name: str
+    ) -> None:
+        authority().cert_pem.write_to_path(tmp_path / "ca.pem")
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        (tmp_path / "me.pem").write_text("junk")
+        shown = d1verify("keys", "https://localhost/jwks.json", option, name)
+        assert (shown.code, shown.out) == (2, "")
+        assert shown.err.startswith(f"Error: {option} must ")
+
+    def test_an_encrypted_client_key_is_refused_and_no_pass_phrase_asked_for(
+        self, client_certificate: trustme.LeafCert, tmp_path: Path
+    ) -> None:
+        key = load_pem_private_key(client_certificate.private_key_pem.bytes(), None)
+        locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password"))
+        (tmp_path / "me.pem").write_bytes(locked + client_certificate.cert_chain_pems[0].bytes())
+        # In a session of its own there is no terminal, so OpenSSL would ask on standard error and read the input.
+        run = subprocess.run(
+            [sys.executable, "-m", "d1verify.cli", "keys", "https://localhost:9/", "--client-cert", "me.pem"],
+            cwd=tmp_path,
+            input="password\n",
+            capture_output=True,
+            text=True,
+            check=False,
+            start_new_session=True,
+        )
+        expected = "Error: --client-cert must hold a certificate and its own key as PEM, the key not encrypted\n"
+        assert (run.returncode, run.stdout, run.stderr) == (2, "", expected)
 
 
 class TestKeygen:

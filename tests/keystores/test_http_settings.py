@@ -149,7 +149,7 @@ def test_refuses_a_ca_file_without_certificates(folder: Path) -> None:
 @pytest.mark.parametrize("key", ["other-key.pem", "junk.pem", "locked-key.pem", "cert.pem"])
 def test_refuses_a_key_that_does_not_open_or_fit(folder: Path, key: str) -> None:
     message = trouble(CERT_FILE=folder / "cert.pem", KEY_FILE=folder / key)
-    assert message.startswith("D1VERIFY_JWKS_CERT_FILE and D1VERIFY_JWKS_KEY_FILE must be PEM files")
+    assert message.startswith("D1VERIFY_JWKS_CERT_FILE and D1VERIFY_JWKS_KEY_FILE must hold a certificate")
 
 
 def test_refuses_a_kid_since_a_jwk_set_names_its_keys() -> None:
