@@ -15,9 +15,10 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from ..keystores.file import FileKeyStore
+from ..testing import NOTIFY_UPDATE_PATH, FakeD1
 from ..verifier import D1Verifier
-from .demo_calls import ACCEPTED, GATEWAYS, DemoKey, Headers, accepted_calls, bearer, refused_calls
-from .demo_server import NOTIFY_PATH, DemoServer, guarded_app
+from .demo_calls import ACCEPTED, GATEWAYS, Headers, accepted_calls, bearer, make_d1, refused_calls
+from .demo_server import DemoServer, guarded_app
 from .output import print_json, stdout
 
 __all__ = ["Row", "path_of", "print_rows", "run_demo", "wait_until_interrupted"]
@@ -34,7 +35,7 @@ Send = Callable[[Headers], str]
 
 def path_of(merchant_gateway_id: str) -> str:
     """Return the path of D1's notification for this merchant gateway."""
-    return NOTIFY_PATH.format(merchantGatewayId=merchant_gateway_id, merchantId="M_1", tokenId="T_1")
+    return NOTIFY_UPDATE_PATH.format(merchantGatewayId=merchant_gateway_id, merchantId="M_1", tokenId="T_1")
 
 
 _PATH: Final = path_of(GATEWAYS[0])
@@ -52,41 +53,35 @@ def run_demo(*, serve: bool, as_json: bool = False) -> int:
     """Run the demo and print its table; return 0 if every row came out as expected, else 1."""
     console = stdout()
     with tempfile.TemporaryDirectory(prefix="d1verify-demo-") as name:
-        folder = Path(name) / "keys"
-        folder.mkdir()
-        verifier = D1Verifier(FileKeyStore(folder), audience="stg", subject=GATEWAYS)
-        key = DemoKey("demo-key-1")
-        key.publish(folder)
+        key_file = Path(name) / "demo-key-1.key"
+        d1 = make_d1(key_file)
+        keys = FileKeyStore(d1.write_to(Path(name) / "keys"))
+        verifier = D1Verifier(keys, audience="stg", subject=GATEWAYS)
         with DemoServer(guarded_app(verifier)) as server:
             if serve:
-                return _serve(console, server.url, key, Path(name))
+                return _serve(console, server.url, d1, key_file)
             with httpx2.Client(base_url=server.url, trust_env=False) as client:
-                rows = list(_rows(lambda headers: _send(client, headers), folder, key))
+                rows = list(_rows(lambda headers: _send(client, headers), d1))
     return print_rows(console, rows, as_json=as_json)
 
 
-def _rows(send: Send, folder: Path, key: DemoKey) -> Iterator[Row]:
-    for call in [*accepted_calls(key), *refused_calls(key, DemoKey("nobody"))]:
+def _rows(send: Send, d1: FakeD1) -> Iterator[Row]:
+    for call in [*accepted_calls(d1), *refused_calls(d1)]:
         yield Row(call.title, call.expected, send(call.headers))
-    new_key = DemoKey("demo-key-2")
-    new_key.publish(folder)
-    yield _row_in_time(send, "a second key, published meanwhile", ACCEPTED, new_key, _NEW_KEY_SECONDS)
-    yield _row(send, "the first key, still published", ACCEPTED, key)
-    key.withdraw(folder)
-    yield _row_in_time(send, "the first key, withdrawn", "401 unknown_key", key, _WITHDRAWAL_SECONDS)
-    yield _row(send, "the second key, still published", ACCEPTED, new_key)
-    new_key.withdraw(folder)
+    first_key, by_first = d1.kid, bearer(d1.token())
+    second_key, by_second = d1.rotate(), bearer(d1.token())
+    yield _row_in_time(send, "a second key, published meanwhile", ACCEPTED, by_second, _NEW_KEY_SECONDS)
+    yield Row("the first key, still published", ACCEPTED, send(by_first))
+    d1.withdraw(first_key)
+    yield _row_in_time(send, "the first key, withdrawn", "401 unknown_key", by_first, _WITHDRAWAL_SECONDS)
+    yield Row("the second key, still published", ACCEPTED, send(by_second))
+    d1.withdraw(second_key)
     expected = "503 keys_unavailable"
-    yield _row_in_time(send, "the second key, all keys withdrawn", expected, new_key, _WITHDRAWAL_OF_ALL_SECONDS)
+    yield _row_in_time(send, "the second key, all keys withdrawn", expected, by_second, _WITHDRAWAL_OF_ALL_SECONDS)
 
 
-def _row(send: Send, title: str, expected: str, key: DemoKey) -> Row:
-    return Row(title, expected, send(bearer(key.token())))
-
-
-def _row_in_time(send: Send, title: str, expected: str, key: DemoKey, seconds: float) -> Row:
+def _row_in_time(send: Send, title: str, expected: str, headers: Headers, seconds: float) -> Row:
     """Call again and again until the answer is the expected one, or the time it may take is over."""
-    headers = bearer(key.token())
     deadline = time.monotonic() + seconds
     got = send(headers)
     while got != expected and time.monotonic() < deadline:
@@ -103,15 +98,13 @@ def _send(client: httpx2.Client, headers: Headers) -> str:
     return f"{response.status_code} {json.loads(response.content)['error_description']}"
 
 
-def _serve(console: Console, url: str, key: DemoKey, folder: Path) -> int:
+def _serve(console: Console, url: str, d1: FakeD1, key_file: Path) -> int:
     """Keep the server running, and print what to try on it."""
-    signing_key = folder / f"{key.kid}.key"
-    key.save(signing_key)
-    token = key.token(exp=int(time.time()) + 900)
+    token = d1.token(exp=d1.now + 900)
     console.print(f"Listening on {url} until interrupted. A call that is let in for the next 15 minutes:\n")
     console.out(f"curl -i -X POST -H 'Authorization: Bearer {token}' {url}{_PATH}\n")
     console.print("The contract, sent to it:\n")
-    console.out(f"d1verify contract {url}{_PATH} --key {signing_key} --kid {key.kid} --sub {GATEWAYS[0]}")
+    console.out(f"d1verify contract {url}{_PATH} --key {key_file} --kid {d1.kid} --sub {GATEWAYS[0]}")
     return wait_until_interrupted()
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import secrets
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,10 +21,11 @@ from ..errors import Reason
 from ..keystores.static import StaticKeyStore
 from ..oauth import AccessTokenVerifier, Client, D1TokenAuth, SigningKey, TokenEndpoint
 from ..oauth._forms import JWT_BEARER
+from ..testing import NOTIFY_UPDATE_PATH, FakeD1
 from ..verifier import D1Verifier
 from .demo import Row, path_of, print_rows, wait_until_interrupted
-from .demo_calls import ACCEPTED, GATEWAYS, DemoKey, bearer
-from .demo_server import NOTIFY_PATH, DemoServer, notify_update
+from .demo_calls import ACCEPTED, GATEWAYS, bearer, make_d1
+from .demo_server import DemoServer, notify_update
 from .output import stdout
 
 __all__ = ["CLIENT_ID", "TOKEN_PATH", "Merchant", "run_oauth_demo"]
@@ -48,9 +48,9 @@ class Merchant:
         app: the ASGI app.
     """
 
-    def __init__(self, d1: DemoKey, secret: str) -> None:
+    def __init__(self, d1: FakeD1, secret: str) -> None:
         key = SigningKey.generate()
-        d1_keys = StaticKeyStore({d1.kid: SigningKey(d1.pair).public})
+        d1_keys = StaticKeyStore({d1.kid: d1.public_pem})
         self.requests: int = 0
         self._endpoint = TokenEndpoint(
             verifier=D1Verifier(d1_keys, audience="stg", subject=GATEWAYS),
@@ -66,7 +66,7 @@ class Merchant:
         self.app: Starlette = Starlette(
             routes=[
                 Route(TOKEN_PATH, self),
-                Route(NOTIFY_PATH, notify_update, methods=["POST"], middleware=[guard]),
+                Route(NOTIFY_UPDATE_PATH, notify_update, methods=["POST"], middleware=[guard]),
             ]
         )
 
@@ -78,69 +78,72 @@ class Merchant:
 
 def run_oauth_demo(*, serve: bool, as_json: bool = False) -> int:
     """Run the demo and print its table; return 0 if every row came out as expected, else 1."""
-    console, key, secret = stdout(), DemoKey("demo-key-1"), secrets.token_urlsafe()
-    merchant = Merchant(key, secret)
-    with DemoServer(merchant.app) as server:
-        if serve:
-            return _serve(console, server.url, key)
-        with httpx2.Client(base_url=server.url, trust_env=False) as client:
-            rows = list(_rows(client, merchant, key, secret))
+    console, secret = stdout(), secrets.token_urlsafe()
+    with tempfile.TemporaryDirectory(prefix="d1verify-demo-") as name:
+        key_file = Path(name) / "demo-key-1.key"
+        d1 = make_d1(key_file)
+        merchant = Merchant(d1, secret)
+        with DemoServer(merchant.app) as server:
+            if serve:
+                return _serve(console, server.url, d1, key_file)
+            signing_key = SigningKey(key_file.read_bytes(), kid=d1.kid)
+            with httpx2.Client(base_url=server.url, trust_env=False) as client:
+                rows = [*_by_d1(server.url, merchant, signing_key), *_by_hand(client, d1, secret)]
     failed = print_rows(console, rows, as_json=as_json, token_requests=merchant.requests)
     if not as_json:
         console.print(f"The token endpoint was asked {merchant.requests} times in all.")
     return failed
 
 
-def _rows(client: httpx2.Client, merchant: Merchant, key: DemoKey, secret: str) -> Iterator[Row]:
-    yield from _by_d1(str(client.base_url), merchant, key)
-    assertion = {"grant_type": JWT_BEARER, "assertion": key.token()}
+def _by_hand(client: httpx2.Client, d1: FakeD1, secret: str) -> Iterator[Row]:
+    assertion = {"grant_type": JWT_BEARER, "assertion": d1.token()}
     bought = client.post(TOKEN_PATH, data=assertion)
     yield Row("an access token, bought by hand", SOLD, _got(bought))
     access_token = _token_in(bought)
-    yield from _calls(client, key, access_token)
-    yield from _purchases(client, key, assertion, access_token)
+    yield from _calls(client, d1, access_token)
+    yield from _purchases(client, d1, assertion, access_token)
     yield from _by_secret(client, secret)
 
 
-def _by_d1(url: str, merchant: Merchant, key: DemoKey) -> Iterator[Row]:
+def _by_d1(url: str, merchant: Merchant, signing_key: SigningKey) -> Iterator[Row]:
     """Let `D1TokenAuth` play D1: it signs an assertion, buys a token with it, and calls twice."""
     auth = D1TokenAuth(
-        token_url=url.rstrip("/") + TOKEN_PATH,
-        signing_key=SigningKey(key.pair, kid=key.kid),
+        token_url=url + TOKEN_PATH,
+        signing_key=signing_key,
         issuer="d1",
         merchant_gateway_id=GATEWAYS[0],
         audience="stg",
     )
-    with httpx2.Client(base_url=url, auth=auth, trust_env=False) as d1:
-        yield Row("D1 buys an access token and calls with it", ACCEPTED, _called(d1))
-        yield Row("D1 calls again", ACCEPTED, _called(d1))
+    with httpx2.Client(base_url=url, auth=auth, trust_env=False) as client:
+        yield Row("D1 buys an access token and calls with it", ACCEPTED, _called(client))
+        yield Row("D1 calls again", ACCEPTED, _called(client))
     yield Row("token requests for both calls", "1", str(merchant.requests))
 
 
-def _calls(client: httpx2.Client, key: DemoKey, access_token: str) -> Iterator[Row]:
+def _calls(client: httpx2.Client, d1: FakeD1, access_token: str) -> Iterator[Row]:
     """Call the guarded route with the access token, and with what is none."""
     changed = access_token[:-10] + ("B" if access_token[-10] == "A" else "A") + access_token[-9:]
     yield Row("a call with it", ACCEPTED, _called(client, access_token))
     yield Row("a call without a token", f"401 {Reason.MISSING_TOKEN}", _called(client))
-    yield Row("a call with the D1 JWT itself", f"401 {Reason.MALFORMED_TOKEN}", _called(client, key.token()))
-    relabelled = key.token({"typ": "at+jwt"})
+    yield Row("a call with the D1 JWT itself", f"401 {Reason.MALFORMED_TOKEN}", _called(client, d1.token()))
+    relabelled = d1.token(header={"typ": "at+jwt"})
     yield Row("the D1 JWT, its typ changed to at+jwt", f"401 {Reason.UNKNOWN_KEY}", _called(client, relabelled))
     yield Row("the access token, a character changed", f"401 {Reason.BAD_SIGNATURE}", _called(client, changed))
     elsewhere = _called(client, access_token, path_of(GATEWAYS[1]))
     yield Row("the access token, on another's path", f"403 {Reason.INSUFFICIENT_SCOPE}", elsewhere)
 
 
-def _purchases(client: httpx2.Client, key: DemoKey, assertion: Form, access_token: str) -> Iterator[Row]:
+def _purchases(client: httpx2.Client, d1: FakeD1, assertion: Form, access_token: str) -> Iterator[Row]:
     """Ask for access tokens as nobody may."""
-    now, stranger = int(time.time()), DemoKey("nobody")
+    now, forged = d1.now, FakeD1(subject=GATEWAYS[0]).token(header={"kid": d1.kid})
     no_grant, no_request = "400 invalid_grant", "400 invalid_request"
     forms: list[tuple[str, str, Form]] = [
         ("the access token as the assertion", no_grant, {**assertion, "assertion": access_token}),
         ("an assertion that is no JWT", no_grant, {**assertion, "assertion": "opaque"}),
-        ("signed with a stranger's key", no_grant, {**assertion, "assertion": stranger.token({"kid": key.kid})}),
-        ("expired a minute ago", no_grant, {**assertion, "assertion": key.token(exp=now - 60)}),
-        ("for production, sent to staging", no_grant, {**assertion, "assertion": key.token(aud="prd")}),
-        ("for a merchant that is not ours", no_grant, {**assertion, "assertion": key.token(sub="MGW_999999")}),
+        ("signed with a stranger's key", no_grant, {**assertion, "assertion": forged}),
+        ("expired a minute ago", no_grant, {**assertion, "assertion": d1.token(exp=now - 60)}),
+        ("for production, sent to staging", no_grant, {**assertion, "assertion": d1.token(aud="prd")}),
+        ("for a merchant that is not ours", no_grant, {**assertion, "assertion": d1.token(sub="MGW_999999")}),
         ("no assertion", no_request, {**assertion, "assertion": ""}),
         ("two assertions", no_request, {**assertion, "assertion": [assertion["assertion"], "opaque"]}),
         ("the grant password", "400 unsupported_grant_type", {**assertion, "grant_type": "password"}),
@@ -191,17 +194,14 @@ def _token_in(response: httpx2.Response) -> str:
     return str(_content(response).get("access_token", "none-was-sold"))
 
 
-def _serve(console: Console, url: str, key: DemoKey) -> int:
+def _serve(console: Console, url: str, d1: FakeD1, key_file: Path) -> int:
     """Keep the server running, and print what to try on it."""
-    with tempfile.TemporaryDirectory(prefix="d1verify-demo-") as folder:
-        signing_key = Path(folder) / f"{key.kid}.key"
-        key.save(signing_key)
-        token = key.token(exp=int(time.time()) + 900)
-        console.print(f"Listening on {url} until interrupted. A purchase that succeeds for the next 15 minutes:\n")
-        console.out(f"curl -i -d grant_type={JWT_BEARER} -d assertion={token} {url}{TOKEN_PATH}\n")
-        console.print("The contract, sent to it:\n")
-        console.out(
-            f"d1verify contract {url}{_PATH} --token-url {url}{TOKEN_PATH} "
-            f"--key {signing_key} --kid {key.kid} --sub {GATEWAYS[0]}"
-        )
-        return wait_until_interrupted()
+    token = d1.token(exp=d1.now + 900)
+    console.print(f"Listening on {url} until interrupted. A purchase that succeeds for the next 15 minutes:\n")
+    console.out(f"curl -i -d grant_type={JWT_BEARER} -d assertion={token} {url}{TOKEN_PATH}\n")
+    console.print("The contract, sent to it:\n")
+    console.out(
+        f"d1verify contract {url}{_PATH} --token-url {url}{TOKEN_PATH} "
+        f"--key {key_file} --kid {d1.kid} --sub {GATEWAYS[0]}"
+    )
+    return wait_until_interrupted()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from types import TracebackType
-from typing import Final, Self
+from typing import Self
 
 import uvicorn
 from starlette.applications import Starlette
@@ -18,11 +18,10 @@ from starlette.types import ASGIApp
 from ..asgi import D1AuthMiddleware, d1_lifespan, get_token
 from ..bearer import refusal
 from ..errors import TokenError
+from ..testing import NOTIFY_UPDATE_PATH
 from ..verifier import D1Verifier
 
-__all__ = ["NOTIFY_PATH", "DemoServer", "guarded_app", "notify_update"]
-
-NOTIFY_PATH: Final = "/merchant-gateways/{merchantGatewayId}/merchants/{merchantId}/tokens/{tokenId}/notify-update"
+__all__ = ["DemoServer", "guarded_app", "notify_update"]
 
 _START_SECONDS = 10.0
 
@@ -40,7 +39,7 @@ async def notify_update(request: Request) -> Response:
 def guarded_app(verifier: D1Verifier) -> Starlette:
     """Return the app; it reveals reasons, as one would on staging."""
     return Starlette(
-        routes=[Route(NOTIFY_PATH, notify_update, methods=["POST"])],
+        routes=[Route(NOTIFY_UPDATE_PATH, notify_update, methods=["POST"])],
         middleware=[Middleware(D1AuthMiddleware, verifier=verifier, reveal_reason=True)],
         lifespan=d1_lifespan(verifier),
     )

@@ -11,13 +11,14 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from d1verify import D1Verifier, FileKeyStore
+from d1verify.cli.demo import path_of
 from d1verify.cli.demo_calls import GATEWAYS
-from d1verify.cli.demo_server import NOTIFY_PATH, DemoServer, guarded_app
+from d1verify.cli.demo_server import DemoServer, guarded_app
 from d1verify.policy import ANY_SUBJECT
 
 from .shell import Shell
 
-PATH = NOTIFY_PATH.format(merchantGatewayId=GATEWAYS[0], merchantId="M_1", tokenId="T_1")
+PATH = path_of(GATEWAYS[0])
 
 
 @pytest.fixture

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from d1verify.cli.demo import path_of
-from d1verify.cli.demo_calls import GATEWAYS, DemoKey
+from d1verify.cli.demo_calls import GATEWAYS, make_d1
 from d1verify.cli.demo_oauth import CLIENT_ID, TOKEN_PATH, Merchant
 from d1verify.cli.demo_server import DemoServer
+from d1verify.testing import FakeD1
 
 from .shell import Shell
 
@@ -23,16 +24,14 @@ CLIENT = ("--client-id", CLIENT_ID, "--client-secret-file", "secret")
 
 
 @pytest.fixture
-def key(tmp_path: Path) -> DemoKey:
-    key = DemoKey("k-1")
-    key.save(tmp_path / "k-1.key")
+def d1(tmp_path: Path) -> FakeD1:
     (tmp_path / "secret").write_text(f"{SECRET}\n")
-    return key
+    return make_d1(tmp_path / "k-1.key")
 
 
 @pytest.fixture
-def url(key: DemoKey) -> Iterator[str]:
-    with DemoServer(Merchant(key, SECRET).app) as server:
+def url(d1: FakeD1) -> Iterator[str]:
+    with DemoServer(Merchant(d1, SECRET).app) as server:
         yield server.url
 
 
@@ -90,7 +89,7 @@ WITH_URL = (*NO_URL, "--token-url", "http://127.0.0.1:9/token")
         pytest.param((*WITH_URL, "--only", "alg-none"), id="a case of the other catalogue"),
     ],
 )
-@pytest.mark.usefixtures("key")
+@pytest.mark.usefixtures("d1")
 def test_bad_arguments_are_usage_errors(d1verify: Shell, arguments: tuple[str, ...], tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")

@@ -14,7 +14,6 @@ from typer.testing import CliRunner
 
 from d1verify.cli import demo, main
 from d1verify.cli.app import app
-from d1verify.cli.demo_calls import DemoKey
 from d1verify.cli.demo_server import DemoServer, guarded_app
 from tests.support import make_verifier
 
@@ -48,10 +47,9 @@ def test_gives_a_late_answer_its_time_and_no_more(monkeypatch: pytest.MonkeyPatc
     moments = iter([0.0, 0.0, 1.0, 99.0])
     hand_ticked = SimpleNamespace(monotonic=lambda: next(moments), sleep=lambda _seconds: None)
     monkeypatch.setattr("d1verify.cli.demo.time", hand_ticked)
-    key = DemoKey("k")
-    assert demo._row_in_time(lambda _headers: next(answers), "", "401 unknown_key", key, 5.0).got == "401 unknown_key"
+    assert demo._row_in_time(lambda _headers: next(answers), "", "401 unknown_key", [], 5.0).got == "401 unknown_key"
     moments = iter([0.0, 99.0])
-    assert demo._row_in_time(lambda _headers: "204", "", "401 unknown_key", key, 5.0).got == "204"
+    assert demo._row_in_time(lambda _headers: "204", "", "401 unknown_key", [], 5.0).got == "204"
 
 
 @pytest.fixture
