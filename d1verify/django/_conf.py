@@ -13,6 +13,7 @@ from django.apps import apps
 from .._checks import checked_seconds
 from .._settings import verifier_arguments
 from ..errors import ConfigurationError
+from ..keycache import KeyCache
 from ..policy import MAX_LEEWAY, checked_subjects
 from ..verifier import D1Verifier, HeaderVerifier
 from ._guard import Guard
@@ -122,9 +123,10 @@ def _store(values: dict[str, Any]) -> Any:
     if "STORE" not in values:
         return _part("store", values)
     _refuse_beside("STORE", values, (*_SOURCES, *_FOR_SOURCES))
-    if not callable(getattr(values["STORE"], "load", None)) and not callable(getattr(values["STORE"], "key", None)):
+    store = values["STORE"]
+    if not isinstance(store, KeyCache) and not callable(getattr(store, "load", None)):
         raise ConfigurationError('D1VERIFY["STORE"] must be a KeyStore, with a load() method, or a KeyCache')
-    return values["STORE"]
+    return store
 
 
 def _audience(values: dict[str, Any]) -> Any:

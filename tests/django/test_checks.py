@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -98,6 +99,11 @@ WRONG: list[tuple[str, Any, list[str]]] = [
     ("an odd realm", {**GOOD, "REALM": '"'}, ['D1VERIFY["REALM"] must be printable ASCII without quotes and']),
     ("reveal as text", {**GOOD, "REVEAL_REASON": "no"}, ['D1VERIFY["REVEAL_REASON"] must be True or False.']),
     ("store no store", {"STORE": 1, "AUDIENCE": "prd", "SUBJECT": "x"}, ['D1VERIFY["STORE"] must be a KeyStore, with']),
+    (
+        "store with another key()",
+        {"STORE": SimpleNamespace(key=print), "AUDIENCE": "prd", "SUBJECT": "x"},
+        ['D1VERIFY["STORE"] must be a KeyStore, with'],
+    ),
     ("store and path", {**GOOD, "STORE": STORE}, ['D1VERIFY["KEYS_PATH"] has no meaning with D1VERIFY["STORE"].']),
     (
         "store and kid",
