@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import math
-
 from .errors import ConfigurationError
 
 __all__ = ["checked_count", "checked_seconds"]
 
 
-def checked_seconds(value: object, name: str, *, low: float, high: float = math.inf) -> float:
-    """Return `value` if it is a number from `low` to `high`; NaN, bool and text are not.
-
-    Infinity passes only where `high` is not given and the caller means it to.
-    """
+def checked_seconds(value: object, name: str, *, low: float, high: float) -> float:
+    """Return `value` if it is a number from `low` to `high`; NaN, bool and text are not."""
     if isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high:
         return value
-    upper = "" if math.isinf(high) else f" to {high:g}"
-    raise ConfigurationError(f"{name} must be a number of seconds from {low:g}{upper}")
+    raise ConfigurationError(f"{name} must be a number of seconds from {low:g} to {high:g}")
 
 
 def checked_count(value: object, name: str) -> int:
