@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ._checks import checked_seconds
 from ._log import shown
 from .errors import ConfigurationError
-from .keys import KeyStore, is_key_id
+from .keys import KeyStore, checked_key_id
 from .keystores.env import EnvKeyStore
 from .keystores.file import FileKeyStore
 from .policy import ANY_SUBJECT, MAX_LEEWAY, Subject, checked_audience, checked_subjects
@@ -79,8 +79,8 @@ def key_store_from(environ: Mapping[str, str]) -> KeyStore:
         return _http_key_store(value, environ)
     _refuse_with(environ, source, _FOR_JWKS_ONLY)
     kid = _optional(environ, "D1VERIFY_KID")
-    if kid is not None and not is_key_id(kid):
-        raise ConfigurationError("D1VERIFY_KID must be 1 to 256 printable characters")
+    if kid is not None:
+        checked_key_id(kid, "D1VERIFY_KID")
     if source == "D1VERIFY_KEYS":
         return EnvKeyStore(source, kid, environ=environ)
     return FileKeyStore(value, kid)

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from hashlib import sha256
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never, NoReturn, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Never, NoReturn, Protocol, TypeGuard, final
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, encode_dss_signature
@@ -20,7 +20,7 @@ from ._codec import encode_base64url
 from ._keyformats import COORDINATE_BYTES, jwks_entries, point_from_jwk, point_from_pem
 from .errors import ConfigurationError, KeyStoreError, Reason, TokenError
 
-__all__ = ["KeySet", "KeyStore", "PublicKey", "SkippedKey", "collect_keys", "is_key_id"]
+__all__ = ["KeySet", "KeyStore", "PublicKey", "SkippedKey", "checked_key_id", "collect_keys", "is_key_id"]
 
 MAX_KEY_ID_CHARACTERS = 256
 SIGNATURE_BYTES: Final = 64
@@ -187,8 +187,7 @@ class KeySet:
         if not isinstance(keys, Mapping):
             raise ConfigurationError("keys must map key ids to PublicKey objects")
         for kid, key in keys.items():
-            if not is_key_id(kid):
-                raise ConfigurationError("a key id must be 1 to 256 printable characters")
+            checked_key_id(kid, "a key id")
             if not isinstance(key, PublicKey):
                 raise ConfigurationError("a KeySet holds PublicKey objects only")
         left_out = tuple(skipped)
@@ -263,9 +262,20 @@ class KeyStore(Protocol):
         ...  # pragma: no cover - the body of a protocol is never run
 
 
-def is_key_id(kid: object) -> bool:
+def is_key_id(kid: object) -> TypeGuard[str]:
     """Tell whether `kid` may be a key id: a string of 1 to 256 printable characters."""
     return isinstance(kid, str) and 0 < len(kid) <= MAX_KEY_ID_CHARACTERS and kid.isprintable()
+
+
+def checked_key_id(kid: object, name: str = "kid") -> str:
+    """Return `kid` if it may be a key id.
+
+    Raises:
+        ConfigurationError: it may not; the message names `name`.
+    """
+    if is_key_id(kid):
+        return kid
+    raise ConfigurationError(f"{name} must be 1 to {MAX_KEY_ID_CHARACTERS} printable characters")
 
 
 def parse_key(material: object) -> PublicKey:
@@ -292,11 +302,10 @@ def collect_keys(
     for place, kid, material in candidates:
         try:
             key = parse_key(material)
-            if not isinstance(kid, str) or not is_key_id(kid):
+            if not is_key_id(kid):
                 raise KeyStoreError("it has no key id of 1 to 256 printable characters")
         except KeyStoreError as error:
-            named = isinstance(kid, str) and is_key_id(kid)
-            skipped.append(SkippedKey(str(kid) if named else place, str(error)))
+            skipped.append(SkippedKey(kid if is_key_id(kid) else place, str(error)))
             continue
         if keys.setdefault(kid, key) != key:
             conflicting.add(kid)

@@ -246,7 +246,7 @@ def read_key_id(header: bytes, policy: Policy) -> str:
     if isinstance(content_type, str) and content_type.lower() in ("jwt", "application/jwt"):
         raise TokenError(Reason.MALFORMED_TOKEN)
     kid = members.get("kid")
-    if not isinstance(kid, str) or not is_key_id(kid):
+    if not is_key_id(kid):
         raise TokenError(Reason.MALFORMED_TOKEN)
     return kid
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from .._keyformats import parse_json
 from ..errors import ConfigurationError, KeyStoreError
-from ..keys import KeySet, PublicKey, collect_keys, is_key_id
+from ..keys import KeySet, PublicKey, checked_key_id, collect_keys
 
 __all__ = ["EnvKeyStore"]
 
@@ -40,10 +40,8 @@ class EnvKeyStore:
     ) -> None:
         if not isinstance(variable, str) or not variable:
             raise ConfigurationError("variable must be the name of an environment variable")
-        if kid is not None and not is_key_id(kid):
-            raise ConfigurationError("kid must be 1 to 256 printable characters")
         self._variable = variable
-        self._kid = kid
+        self._kid = None if kid is None else checked_key_id(kid)
         self._environ = environ
 
     def load(self) -> KeySet:

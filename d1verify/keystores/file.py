@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from .._keyformats import jwks_entries, parse_json
 from ..errors import ConfigurationError, KeyStoreError
-from ..keys import KeySet, PublicKey, SkippedKey, collect_keys, is_key_id
+from ..keys import KeySet, PublicKey, SkippedKey, checked_key_id, collect_keys
 from ._reading import Contents, FileReader
 
 __all__ = ["FileKeyStore"]
@@ -48,10 +48,8 @@ class FileKeyStore:
         text = os.fspath(path) if isinstance(path, str | os.PathLike) else ""
         if not isinstance(text, str) or not text or "\0" in text:
             raise ConfigurationError("path must be the path of a file or folder")
-        if kid is not None and not is_key_id(kid):
-            raise ConfigurationError("kid must be 1 to 256 printable characters")
         self._path = os.path.abspath(text)
-        self._kid = kid
+        self._kid = None if kid is None else checked_key_id(kid)
         self._reader = FileReader()
         self._good: dict[str, _Parsed] = {}
         self._was_there = False

@@ -38,4 +38,4 @@ class StaticKeyStore:
 
 def _shown(kid: object) -> str:
     """Name the key, unless somebody has put the key itself in the place of its id."""
-    return repr(shown(kid)) if isinstance(kid, str) and is_key_id(kid) and kid[0] not in "{-" else "given"
+    return repr(shown(kid)) if is_key_id(kid) and kid[0] not in "{-" else "given"

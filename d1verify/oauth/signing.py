@@ -9,7 +9,7 @@ from joserfc.jwk import ECKey
 from joserfc.jwk import KeySet as JoseKeySet
 
 from ..errors import ConfigurationError
-from ..keys import PublicKey, is_key_id
+from ..keys import PublicKey, checked_key_id
 
 __all__ = ["SigningKey"]
 
@@ -40,9 +40,7 @@ class SigningKey:
 
     def __init__(self, key: str | bytes | Mapping[str, Any] | ECKey, *, kid: str | None = None) -> None:
         private = _imported(key)
-        kid = private.kid or private.thumbprint() if kid is None else kid
-        if not is_key_id(kid):
-            raise ConfigurationError("kid must be 1 to 256 printable characters")
+        kid = checked_key_id(private.kid or private.thumbprint() if kid is None else kid)
         set_field = object.__setattr__
         set_field(self, "_key", ECKey.import_key(private.as_pem(private=True), {"kid": kid}))
         set_field(self, "kid", kid)
