@@ -12,7 +12,15 @@ import math
 import re
 from typing import Any
 
-__all__ = ["MalformedError", "decode_base64url", "encode_base64url", "parse_object"]
+__all__ = [
+    "BASE64URL_ALPHABET",
+    "CANONICAL_ENDINGS",
+    "MalformedError",
+    "decode_base64url",
+    "decode_checked_base64url",
+    "encode_base64url",
+    "parse_object",
+]
 
 MAX_DEPTH = 16
 

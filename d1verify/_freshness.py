@@ -15,7 +15,22 @@ from typing import Final, NamedTuple
 
 from .keys import KeySet, PublicKey
 
-__all__ = ["Answer", "Attempt", "Phase", "State", "Step", "Timing", "decide", "is_plain_miss", "phase_of", "settle"]
+__all__ = [
+    "MAX_STUCK_LOADS",
+    "Answer",
+    "Attempt",
+    "Phase",
+    "State",
+    "Step",
+    "Timing",
+    "decide",
+    "is_plain_miss",
+    "is_usable",
+    "next_attempt_at",
+    "phase_of",
+    "settle",
+    "withdrawal_bound",
+]
 
 MAX_STUCK_LOADS = 4
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ._codec import MalformedError, decode_base64url, parse_object
 from .errors import KeyStoreError
 
-__all__ = ["jwks_entries", "point_from_jwk", "point_from_pem"]
+__all__ = ["COORDINATE_BYTES", "jwks_entries", "parse_json", "point_from_jwk", "point_from_pem"]
 
 COORDINATE_BYTES: Final = 32
 _COORDINATE_CHARACTERS = 43
@@ -86,7 +86,11 @@ def jwks_entries(jwks: Mapping[str, Any] | str | bytes) -> Sequence[object]:
 
 
 def parse_json(text: str | bytes) -> dict[str, Any]:
-    """Return the JSON object that `text` is; KeyStoreError if it is no strict JSON object."""
+    """Return the JSON object that `text` is.
+
+    Raises:
+        KeyStoreError: it is no strict JSON object.
+    """
     try:
         return parse_object(text.encode("utf-8") if isinstance(text, str) else text)
     except (MalformedError, UnicodeEncodeError):

@@ -18,7 +18,7 @@ from .policy import ANY_SUBJECT, MAX_LEEWAY, Subject, checked_audience, checked_
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-__all__ = ["verifier_arguments"]
+__all__ = ["VARIABLES", "unknown_variables", "verifier_arguments"]
 
 _PLAIN_NUMBER = r"[0-9]+(\.[0-9]+)?"
 _SOURCES = ("D1VERIFY_KEYS", "D1VERIFY_KEYS_PATH", "D1VERIFY_JWKS_URL")

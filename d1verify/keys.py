@@ -20,7 +20,7 @@ from ._codec import encode_base64url
 from ._keyformats import COORDINATE_BYTES, jwks_entries, point_from_jwk, point_from_pem
 from .errors import ConfigurationError, KeyStoreError, Reason, TokenError
 
-__all__ = ["KeySet", "KeyStore", "PublicKey", "SkippedKey", "checked_key_id", "collect_keys", "is_key_id"]
+__all__ = ["KeySet", "KeyStore", "PublicKey", "SkippedKey", "checked_key_id", "collect_keys", "is_key_id", "parse_key"]
 
 MAX_KEY_ID_CHARACTERS = 256
 SIGNATURE_BYTES: Final = 64
@@ -279,7 +279,11 @@ def checked_key_id(kid: object, name: str = "kid") -> str:
 
 
 def parse_key(material: object) -> PublicKey:
-    """Return the key that a PEM text, a JWK or a `PublicKey` is; KeyStoreError for anything else."""
+    """Return the key that a PEM text, a JWK or a `PublicKey` is.
+
+    Raises:
+        KeyStoreError: it is anything else, or another kind of key.
+    """
     if isinstance(material, PublicKey):
         return material
     if isinstance(material, str | bytes):

@@ -9,12 +9,24 @@ from typing import Final, NamedTuple, TypeAlias
 from ._checks import checked_seconds
 from .errors import ConfigurationError
 
-__all__ = ["ANY_SUBJECT", "AnySubject", "Policy", "Subject", "d1_policy"]
+__all__ = [
+    "ANY_SUBJECT",
+    "D1_ENVIRONMENTS",
+    "D1_ISSUER",
+    "MAX_LEEWAY",
+    "MAX_LIFETIME",
+    "AnySubject",
+    "Policy",
+    "Subject",
+    "checked_audience",
+    "checked_subjects",
+    "d1_policy",
+]
 
-D1_ISSUER = "d1"
-D1_ENVIRONMENTS = frozenset({"stg", "prd"})
-MAX_LIFETIME = 900
-MAX_LEEWAY = 300
+D1_ISSUER: Final = "d1"
+D1_ENVIRONMENTS: Final = frozenset({"stg", "prd"})
+MAX_LIFETIME: Final = 900
+MAX_LEEWAY: Final = 300
 
 
 class AnySubject(Enum):
@@ -70,12 +82,35 @@ def d1_policy(*, audience: str, subject: Subject, leeway: float, max_lifetime: f
 
 
 def checked_audience(audience: object, name: str) -> str:
+    """Return `audience` if D1 may sign for it.
+
+    Args:
+        audience: `"stg"`, `"prd"` or an https URL.
+        name: what the message calls it.
+
+    Returns:
+        The same string.
+
+    Raises:
+        ConfigurationError: it is anything else.
+    """
     if isinstance(audience, str) and (audience in D1_ENVIRONMENTS or _is_https_url(audience)):
         return audience
     raise ConfigurationError(f'{name} must be "stg", "prd" or an https URL')
 
 
 def checked_subjects(subject: object) -> frozenset[str] | None:
+    """Return the merchant gateway ids that `subject` stands for.
+
+    Args:
+        subject: an id, several of them, or `ANY_SUBJECT`.
+
+    Returns:
+        The ids, at least one, or None for any.
+
+    Raises:
+        ConfigurationError: it is none of these, or an id is empty, not printable, or `"*"`.
+    """
     if subject is ANY_SUBJECT:
         return None
     listed = (subject,) if isinstance(subject, str) else subject

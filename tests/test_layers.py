@@ -63,18 +63,23 @@ def modules() -> dict[str, Path]:
 MODULES = modules()
 
 
-def imports(name: str, *, top_level_only: bool = False) -> Iterator[str]:
-    """Yield every absolute dotted name that a module imports; our own start with `d1verify.`."""
+def imports_by_local_name(name: str, *, top_level_only: bool = False) -> Iterator[tuple[str, str]]:
+    """Yield what each import is called in a module, and its absolute dotted name; our own start with `d1verify.`."""
     path = MODULES[name]
     package = ["d1verify", *path.relative_to(PACKAGE).parts[:-1]]
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in tree.body if top_level_only else ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            yield from ((alias.asname or alias.name, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package[: len(package) - node.level + 1] if node.level else []
             source = ".".join([*base, *([node.module] if node.module else [])])
-            yield from (f"{source}.{alias.name}" for alias in node.names)
+            yield from ((alias.asname or alias.name, f"{source}.{alias.name}") for alias in node.names)
+
+
+def imports(name: str, *, top_level_only: bool = False) -> Iterator[str]:
+    """Yield every absolute dotted name that a module imports."""
+    yield from (imported for _local, imported in imports_by_local_name(name, top_level_only=top_level_only))
 
 
 def room(name: str) -> str:

@@ -16,6 +16,8 @@ from fastapi import APIRouter, Depends, FastAPI, Header
 import d1verify
 from d1verify import D1Token, D1Verifier, FileKeyStore, KeyCache, KeySet, Refusal
 
+from .test_layers import MODULES, imports_by_local_name
+
 PACKAGE = Path(d1verify.__file__).parent
 NAMES = [
     "ANY_SUBJECT", "ConfigurationError", "D1Token", "D1Verifier", "D1VerifyError", "EnvKeyStore", "FileKeyStore",
@@ -99,6 +101,32 @@ def test_every_name_in_all_is_defined(path: Path) -> None:
         elif isinstance(node, ast.ImportFrom | ast.Import):
             defined |= {alias.asname or alias.name for alias in node.names}
     assert listed(tree) <= defined
+
+
+def taken_from_others(name: str) -> set[tuple[str, str]]:
+    """Return (module of ours, name) of each thing that a module takes from another, also as `module.name`."""
+    taken = set()
+    modules = {}
+    for local, imported in imports_by_local_name(name):
+        inside = imported.removeprefix("d1verify.")
+        if inside in MODULES:
+            modules[local] = inside
+        elif inside != imported and inside.rpartition(".")[0] in MODULES:
+            taken.add((inside.rpartition(".")[0], inside.rpartition(".")[2]))
+    for node in ast.walk(ast.parse(MODULES[name].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
+            taken.add((modules[node.value.id], node.attr))
+    return taken
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_what_a_module_takes_from_another_is_listed_there(name: str) -> None:
+    unlisted = [
+        f"{source}.{taken}"
+        for source, taken in sorted(taken_from_others(name))
+        if taken not in listed(ast.parse(MODULES[source].read_text(encoding="utf-8")))
+    ]
+    assert unlisted == []
 
 
 def parameters(function: object) -> dict[str, inspect.Parameter]:

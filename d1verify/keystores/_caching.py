@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-__all__ = ["entity_tag", "lifetime"]
+__all__ = ["LONGEST", "SHORTEST", "entity_tag", "lifetime"]
 
 SHORTEST: Final = 60.0
 LONGEST: Final = 3600.0

@@ -8,7 +8,7 @@ import stat
 from .._log import log, shown
 from ..errors import KeyStoreError
 
-__all__ = ["FileReader"]
+__all__ = ["Contents", "FileReader"]
 
 MAX_FILE_BYTES = 256 * 1024
 SUFFIXES = (".pem", ".json")

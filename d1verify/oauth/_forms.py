@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 
 from authlib.oauth2.rfc6749 import InvalidRequestError  # type: ignore[import-untyped]
 
-__all__ = ["JWT_BEARER", "check_content_type", "check_mechanism", "parse_form"]
+__all__ = ["CLIENT_CREDENTIALS", "JWT_BEARER", "check_content_type", "check_mechanism", "parse_form"]
 
 JWT_BEARER: Final = "urn:ietf:params:oauth:grant-type:jwt-bearer"
 CLIENT_CREDENTIALS: Final = "client_credentials"

@@ -37,7 +37,7 @@ from ._forms import CLIENT_CREDENTIALS, JWT_BEARER
 from .access_tokens import ACCESS_TOKEN_SECONDS
 from .signing import SigningKey
 
-__all__ = ["Answer", "TokenServer", "checked_scope"]
+__all__ = ["NO_STORE", "Answer", "TokenServer", "checked_scope", "error_answer"]
 
 DEFAULT_SCOPE: Final = "d1"
 CHALLENGE: Final = 'Basic realm="d1", charset="UTF-8"'

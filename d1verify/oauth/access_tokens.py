@@ -23,7 +23,14 @@ from ..policy import (
 from ..verifier import TokenVerifier
 from .signing import SigningKey
 
-__all__ = ["ACCESS_TOKEN_SECONDS", "AccessTokenVerifier", "merchant_jwks"]
+__all__ = [
+    "ACCESS_TOKEN_SECONDS",
+    "AccessTokenVerifier",
+    "checked_audience",
+    "checked_issuer",
+    "is_name",
+    "merchant_jwks",
+]
 
 ACCESS_TOKEN_SECONDS: Final = MAX_LIFETIME
 _TYPES: Final = frozenset({"at+jwt", "application/at+jwt"})

@@ -11,7 +11,7 @@ from joserfc.jwk import KeySet as JoseKeySet
 from ..errors import ConfigurationError
 from ..keys import PublicKey, checked_key_id
 
-__all__ = ["SigningKey"]
+__all__ = ["SigningKey", "checked_signing_key"]
 
 
 @final
@@ -77,7 +77,11 @@ class SigningKey:
 
 
 def checked_signing_key(key: object) -> SigningKey:
-    """Return `key` if it is one or becomes one; ConfigurationError for anything else."""
+    """Return `key` if it is a `SigningKey`, or the one that it makes.
+
+    Raises:
+        ConfigurationError: it is no private P-256 key; nothing of it is in the message.
+    """
     return key if isinstance(key, SigningKey) else SigningKey(key)  # type: ignore[arg-type]
 
 

@@ -14,6 +14,7 @@ from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 __all__ = [
+    "P256_ORDER",
     "alphabet_beyond",
     "as_der",
     "assemble",
