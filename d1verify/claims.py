@@ -86,7 +86,7 @@ def _is_audience(value: object) -> bool:
 
 def _is_time(value: object) -> bool:
     """Tell whether `value` is a NumericDate that arithmetic leaves exact: no bool, no NaN, below 2⁵³."""
-    return type(value) in (int, float) and -_EXACT_IN_A_DOUBLE < value < _EXACT_IN_A_DOUBLE  # type: ignore[operator]
+    return (type(value) is int or type(value) is float) and -_EXACT_IN_A_DOUBLE < value < _EXACT_IN_A_DOUBLE
 
 
 def _window(payload: dict[str, Any], expires_at: float, policy: Policy) -> Window:

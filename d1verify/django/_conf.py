@@ -39,7 +39,7 @@ def configured_guard() -> Guard:
         ConfigurationError: the app is not installed, or its settings are wrong.
     """
     try:
-        guard: Guard = apps.get_app_config(APP_LABEL).guard  # type: ignore[attr-defined]
+        guard: Guard = apps.get_app_config(APP_LABEL).guard  # type: ignore[attr-defined]  # of our own AppConfig
     except LookupError:
         raise ConfigurationError(
             'put "d1verify.django" into INSTALLED_APPS to use the D1VERIFY settings, or give a verifier'

@@ -46,7 +46,7 @@ class D1Middleware:
         """Serve one request; a coroutine on an async stack."""
         if self._is_async:
             return self._acall(request)
-        request.d1_token = None  # type: ignore[attr-defined]
+        request.d1_token = None  # type: ignore[attr-defined]  # an attribute of ours
         if not self._leads_to_open_view(request):
             refused = self._guard.refuse(request)
             if refused is not None:
@@ -56,7 +56,7 @@ class D1Middleware:
         return response
 
     async def _acall(self, request: HttpRequest) -> HttpResponseBase:
-        request.d1_token = None  # type: ignore[attr-defined]
+        request.d1_token = None  # type: ignore[attr-defined]  # an attribute of ours
         if not self._leads_to_open_view(request):
             refused = await self._guard.arefuse(request)
             if refused is not None:
@@ -88,7 +88,7 @@ class D1Middleware:
 
 def _ask_for_no_csrf_token(request: HttpRequest) -> None:
     """Mark the request as Django's own test client does: no browser has sent it by itself."""
-    request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # noqa: SLF001
+    request._dont_enforce_csrf_checks = True  # type: ignore[attr-defined]  # noqa: SLF001 - a mark of Django's
 
 
 def _is_open(view: object, request: HttpRequest) -> bool:

@@ -19,7 +19,7 @@ class _Loop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         super().__init__()
-        self._opened: list[asyncio.BaseTransport] = []
+        self._opened: list[asyncio.Transport] = []
 
     async def getaddrinfo(
         self,
@@ -45,7 +45,7 @@ class _Loop(asyncio.SelectorEventLoop):
             return await fetch()
         finally:
             for transport in self._opened:
-                transport.abort()  # type: ignore[attr-defined]
+                transport.abort()
             await asyncio.sleep(0)
 
 

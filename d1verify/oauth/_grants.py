@@ -62,7 +62,7 @@ class Answer(NamedTuple):
     body: bytes
 
 
-class _Party(ClientMixin):  # type: ignore[misc]
+class _Party(ClientMixin):  # type: ignore[misc]  # Authlib is untyped
     """Who asks, in Authlib's terms: D1 by its assertion, or a registered client."""
 
     def __init__(self, client_id: str, subject: str, grant_type: str, scope: str) -> None:
@@ -97,7 +97,7 @@ class _Holder:
         return self.subject
 
 
-class _Request(OAuth2Request):  # type: ignore[misc]
+class _Request(OAuth2Request):  # type: ignore[misc]  # Authlib is untyped
     def __init__(self, url: str, form: dict[str, str], authorization: bytes | None, assertion: D1Token | None) -> None:
         # The configured URL: behind a proxy that ends TLS, the request's own says http, which Authlib refuses.
         super().__init__("POST", url)
@@ -120,7 +120,9 @@ class _Issuing:
     def create_token_response(self) -> tuple[int, dict[str, Any], object]:
         holder: _Holder = self.request.user
         scope = self.request.payload.scope
-        issued = self.generate_token(user=holder, scope=scope, include_refresh_token=False)  # type: ignore[attr-defined]
+        issued = self.generate_token(  # type: ignore[attr-defined]  # a method of the grants that this is mixed into
+            user=holder, scope=scope, include_refresh_token=False
+        )
         expires_at = datetime.fromtimestamp(holder.issued_at + ACCESS_TOKEN_SECONDS, UTC)
         content = {
             "access_token": issued["access_token"],
@@ -133,7 +135,7 @@ class _Issuing:
         return 200, content, None
 
 
-class _AssertionGrant(_Issuing, JWTBearerGrant):  # type: ignore[misc]
+class _AssertionGrant(_Issuing, JWTBearerGrant):  # type: ignore[misc]  # Authlib is untyped
     """A D1 JWT for an access token (RFC 7523 §2.1). The verifier has judged it before Authlib comes in."""
 
     def process_assertion_claims(self, _assertion: str) -> dict[str, str]:
@@ -152,7 +154,7 @@ class _AssertionGrant(_Issuing, JWTBearerGrant):  # type: ignore[misc]
         return True
 
 
-class _ClientCredentialsGrant(_Issuing, ClientCredentialsGrant):  # type: ignore[misc]
+class _ClientCredentialsGrant(_Issuing, ClientCredentialsGrant):  # type: ignore[misc]  # Authlib is untyped
     """A client's secret for an access token (RFC 6749 §4.4). The subject is the client's setting."""
 
     TOKEN_ENDPOINT_AUTH_METHODS = (_BASIC,)
@@ -162,7 +164,7 @@ class _ClientCredentialsGrant(_Issuing, ClientCredentialsGrant):  # type: ignore
         self.request.user = self.server.holder(self.request.client.subject)
 
 
-class _Generator(JWTBearerTokenGenerator):  # type: ignore[misc]
+class _Generator(JWTBearerTokenGenerator):  # type: ignore[misc]  # Authlib is untyped
     """Access tokens as RFC 9068 has them: ES256, `at+jwt`, with a kid, for 900 seconds."""
 
     def __init__(self, key: SigningKey, issuer: str, audience: str) -> None:
@@ -180,7 +182,7 @@ class _Generator(JWTBearerTokenGenerator):  # type: ignore[misc]
         return {"iat": user.issued_at, "exp": user.issued_at + ACCESS_TOKEN_SECONDS}
 
 
-class TokenServer(AuthorizationServer):  # type: ignore[misc]
+class TokenServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is untyped
     """Answers token requests that were read strictly and whose assertion was verified. Never blocks."""
 
     def __init__(

@@ -76,18 +76,18 @@ class SigningKey:
         return "<SigningKey P-256>"
 
 
-def checked_signing_key(key: object) -> SigningKey:
+def checked_signing_key(key: SigningKey | str | bytes | Mapping[str, Any] | ECKey) -> SigningKey:
     """Return `key` if it is a `SigningKey`, or the one that it makes.
 
     Raises:
         ConfigurationError: it is no private P-256 key; nothing of it is in the message.
     """
-    return key if isinstance(key, SigningKey) else SigningKey(key)  # type: ignore[arg-type]
+    return key if isinstance(key, SigningKey) else SigningKey(key)
 
 
-def _imported(key: object) -> ECKey:
+def _imported(key: Any) -> ECKey:
     try:
-        private = key if isinstance(key, ECKey) else ECKey.import_key(key)  # type: ignore[arg-type]
+        private = key if isinstance(key, ECKey) else ECKey.import_key(key)
         usable = private.is_private and private.curve_name == "P-256"
     except Exception:
         # Whatever the parser says may repeat its input, and that holds a private key.
