@@ -37,7 +37,7 @@ from ._forms import CLIENT_CREDENTIALS, JWT_BEARER
 from .access_tokens import ACCESS_TOKEN_SECONDS
 from .signing import SigningKey
 
-__all__ = ["NO_STORE", "Answer", "TokenServer", "checked_scope", "error_answer"]
+__all__ = ["NO_STORE", "TokenAnswer", "TokenServer", "checked_scope", "error_answer"]
 
 DEFAULT_SCOPE: Final = "d1"
 CHALLENGE: Final = 'Basic realm="d1", charset="UTF-8"'
@@ -54,8 +54,8 @@ _DESCRIPTIONS: Final = {
 }
 
 
-class Answer(NamedTuple):
-    """An answer to send."""
+class TokenAnswer(NamedTuple):
+    """An answer of the token endpoint, to send."""
 
     status: int
     headers: dict[str, str]
@@ -207,9 +207,9 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is unty
             self.register_client_auth_method(_BASIC, self._authenticate)
             self.register_grant(_ClientCredentialsGrant)
 
-    def answer(self, form: dict[str, str], authorization: bytes | None, assertion: D1Token | None) -> Answer:
+    def answer(self, form: dict[str, str], authorization: bytes | None, assertion: D1Token | None) -> TokenAnswer:
         """Return the answer to a request with these parameters, this header and this verified assertion."""
-        answer: Answer = self.create_token_response(_Request(self._url, form, authorization, assertion))
+        answer: TokenAnswer = self.create_token_response(_Request(self._url, form, authorization, assertion))
         return answer
 
     def holder(self, subject: str) -> _Holder:
@@ -240,14 +240,14 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is unty
     def create_oauth2_request(self, request: _Request) -> _Request:
         return request
 
-    def handle_response(self, status: int, body: dict[str, Any], _headers: object) -> Answer:
-        return Answer(status, NO_STORE, json.dumps(body, separators=(",", ":")).encode("ascii"))
+    def handle_response(self, status: int, body: dict[str, Any], _headers: object) -> TokenAnswer:
+        return TokenAnswer(status, NO_STORE, json.dumps(body, separators=(",", ":")).encode("ascii"))
 
-    def handle_error_response(self, _request: object, error: OAuth2Error) -> Answer:
+    def handle_error_response(self, _request: object, error: OAuth2Error) -> TokenAnswer:
         return error_answer(error)
 
 
-def error_answer(error: OAuth2Error) -> Answer:
+def error_answer(error: OAuth2Error) -> TokenAnswer:
     """Return the answer to a request that is refused with `error` (RFC 6749 §5.2), in texts of ours."""
     log().debug("refused a token request: %s", error.error)
     # An invalid_request says what is wrong; all who raise it do so with a fixed text.
@@ -256,7 +256,7 @@ def error_answer(error: OAuth2Error) -> Answer:
     status, headers = error.status_code, NO_STORE
     if isinstance(error, InvalidClientError):
         status, headers = 401, {**NO_STORE, "WWW-Authenticate": CHALLENGE}
-    return Answer(status, headers, json.dumps(content, separators=(",", ":")).encode("ascii"))
+    return TokenAnswer(status, headers, json.dumps(content, separators=(",", ":")).encode("ascii"))
 
 
 def checked_scope(scope: object) -> str:

@@ -26,7 +26,7 @@ from .signing import SigningKey
 __all__ = [
     "ACCESS_TOKEN_SECONDS",
     "AccessTokenVerifier",
-    "checked_audience",
+    "checked_api_audience",
     "checked_issuer",
     "is_name",
     "merchant_jwks",
@@ -73,7 +73,7 @@ class AccessTokenVerifier(TokenVerifier):
     ) -> None:
         policy = Policy(
             issuer=checked_issuer(issuer),
-            audience=checked_audience(audience),
+            audience=checked_api_audience(audience),
             other_environments=frozenset(),
             subjects=checked_subjects(subject),
             types=_TYPES,
@@ -121,7 +121,7 @@ def checked_issuer(issuer: object) -> str:
     raise ConfigurationError('issuer must be a name of the merchant\'s, such as an https URL, and not "d1"')
 
 
-def checked_audience(audience: object) -> str:
+def checked_api_audience(audience: object) -> str:
     """Return `audience` if it can be told from D1's environments.
 
     Raises:

@@ -23,8 +23,8 @@ from ..keystores._fetching import checked_url
 from ..tokens import D1Token
 from ._clients import Client, Clients
 from ._forms import JWT_BEARER, check_content_type, check_mechanism, parse_form
-from ._grants import NO_STORE, Answer, TokenServer, checked_scope, error_answer
-from .access_tokens import AccessTokenVerifier, checked_audience, checked_issuer
+from ._grants import NO_STORE, TokenAnswer, TokenServer, checked_scope, error_answer
+from .access_tokens import AccessTokenVerifier, checked_api_audience, checked_issuer
 from .signing import SigningKey, checked_signing_key
 
 __all__ = ["MAX_BODY_BYTES", "TokenEndpoint"]
@@ -85,7 +85,7 @@ class TokenEndpoint:
         self._server = TokenServer(
             signing_key=checked_signing_key(signing_key),
             issuer=checked_issuer(issuer),
-            audience=checked_audience(audience),
+            audience=checked_api_audience(audience),
             url="https:" + checked_url(url, "url").partition(":")[2],
             clients=Clients(clients),
             scope=checked_scope(scope),
@@ -107,7 +107,7 @@ class TokenEndpoint:
         body = b"" if scope["method"] == "HEAD" else answer.body
         await Response(body, answer.status, answer.headers)(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: Request) -> TokenAnswer:
         if request.method != "POST":
             refused = error_answer(InvalidRequestError("the method must be POST", status_code=405))
             return refused._replace(headers={**refused.headers, "Allow": "POST"})
@@ -119,9 +119,9 @@ class TokenEndpoint:
             return error_answer(InvalidGrantError())
         except KeyStoreError as error:
             unavailable = refusal(error)
-            return Answer(unavailable.status, {**NO_STORE, **dict(unavailable.headers)}, unavailable.body)
+            return TokenAnswer(unavailable.status, {**NO_STORE, **dict(unavailable.headers)}, unavailable.body)
 
-    async def _sell(self, request: Request) -> Answer:
+    async def _sell(self, request: Request) -> TokenAnswer:
         if request.scope["query_string"]:
             raise InvalidRequestError("parameters belong into the body")
         check_content_type(_values(request, b"content-type"))
