@@ -65,7 +65,7 @@ def demo(
         bool, typer.Option("--serve", help="Keep the guarded server running and print a curl line for it.")
     ] = False,
     oauth: Annotated[
-        bool, typer.Option("--oauth", help="With access tokens: D1 buys one from the server and calls with it.")
+        bool, typer.Option("--oauth", help="With access tokens: D1 obtains one from the server and calls with it.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -184,7 +184,7 @@ def contract(
     ] = None,
     only: Annotated[list[str] | None, typer.Option("--only", help="Only the case with this id.")] = None,
     token_url: Annotated[
-        str | None, typer.Option("--token-url", help="Where D1 buys access tokens, if the URL is guarded by those.")
+        str | None, typer.Option("--token-url", help="Where D1 obtains access tokens, if the URL is guarded by those.")
     ] = None,
     client_id: Annotated[str | None, typer.Option("--client-id", help="D1's client id at the token URL.")] = None,
     client_secret_file: Annotated[
@@ -193,7 +193,7 @@ def contract(
 ) -> None:
     """Send every call of the contract to a running app, in whatever language it is written.
 
-    With --token-url: buys an access token there, sends every request of the token endpoint's
+    With --token-url: obtains an access token there, sends every request of the token endpoint's
     own contract to it, and calls the guarded URL with the access token and with what is none.
 
     Shows which answers were not the expected ones, and what each would let an attacker do.

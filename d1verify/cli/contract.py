@@ -46,7 +46,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenTarget:
-    """The token endpoint to buy from first, and what D1 is called there if it has a secret."""
+    """The token endpoint to obtain an access token from first, and what D1 is called there if it has a secret."""
 
     url: str
     client_id: str | None

@@ -1,4 +1,4 @@
-"""`d1verify demo --oauth`: D1 buys an access token from the merchant and calls with it, over real HTTP."""
+"""`d1verify demo --oauth`: D1 obtains an access token from the merchant and calls with it, over real HTTP."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from .output import stdout
 __all__ = ["CLIENT_ID", "TOKEN_PATH", "Merchant", "run_oauth_demo"]
 
 TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - a path
-SOLD: Final = "200 Bearer, 900 s"
+ISSUED: Final = "200 Bearer, 900 s"
 _MERCHANT: Final = "https://pay.example.com"
 _API: Final = f"{_MERCHANT}/merchant-gateways"
 _PATH: Final = path_of(GATEWAYS[0])
@@ -97,16 +97,16 @@ def run_oauth_demo(*, serve: bool, as_json: bool = False) -> int:
 
 def _by_hand(client: httpx2.Client, d1: FakeD1, secret: str) -> Iterator[Row]:
     assertion = {"grant_type": JWT_BEARER, "assertion": d1.token()}
-    bought = client.post(TOKEN_PATH, data=assertion)
-    yield Row("an access token, bought by hand", SOLD, _got(bought))
-    access_token = _token_in(bought)
+    issued = client.post(TOKEN_PATH, data=assertion)
+    yield Row("an access token, bought by hand", ISSUED, _got(issued))
+    access_token = _token_in(issued)
     yield from _calls(client, d1, access_token)
-    yield from _purchases(client, d1, assertion, access_token)
+    yield from _refused_requests(client, d1, assertion, access_token)
     yield from _by_secret(client, secret)
 
 
 def _by_d1(url: str, merchant: Merchant, signing_key: SigningKey) -> Iterator[Row]:
-    """Let `D1TokenAuth` play D1: it signs an assertion, buys a token with it, and calls twice."""
+    """Let `D1TokenAuth` play D1: it signs an assertion, obtains a token with it, and calls twice."""
     auth = D1TokenAuth(
         token_url=url + TOKEN_PATH,
         signing_key=signing_key,
@@ -133,7 +133,7 @@ def _calls(client: httpx2.Client, d1: FakeD1, access_token: str) -> Iterator[Row
     yield Row("the access token, on another's path", f"403 {Reason.INSUFFICIENT_SCOPE}", elsewhere)
 
 
-def _purchases(client: httpx2.Client, d1: FakeD1, assertion: Form, access_token: str) -> Iterator[Row]:
+def _refused_requests(client: httpx2.Client, d1: FakeD1, assertion: Form, access_token: str) -> Iterator[Row]:
     """Ask for access tokens as nobody may."""
     now, forged = d1.now, FakeD1(subject=GATEWAYS[0]).token(header={"kid": d1.kid})
     no_grant, no_request = "400 invalid_grant", "400 invalid_request"
@@ -156,13 +156,13 @@ def _purchases(client: httpx2.Client, d1: FakeD1, assertion: Form, access_token:
 
 
 def _by_secret(client: httpx2.Client, secret: str) -> Iterator[Row]:
-    """Buy with D1's secret, as D1's outbound specification has it."""
+    """Request a token with D1's secret, as D1's outbound specification has it."""
     form = {"grant_type": "client_credentials"}
     wrong = client.post(TOKEN_PATH, data=form, auth=(CLIENT_ID, "wrong"))
     yield Row("client_credentials, the secret wrong", "401 invalid_client", _got(wrong))
-    bought = client.post(TOKEN_PATH, data=form, auth=(CLIENT_ID, secret))
-    yield Row("client_credentials, the secret right", SOLD, _got(bought))
-    yield Row("a call with what that bought", ACCEPTED, _called(client, _token_in(bought)))
+    issued = client.post(TOKEN_PATH, data=form, auth=(CLIENT_ID, secret))
+    yield Row("client_credentials, the secret right", ISSUED, _got(issued))
+    yield Row("a call with what that bought", ACCEPTED, _called(client, _token_in(issued)))
 
 
 def _called(client: httpx2.Client, token: str | None = None, path: str = _PATH) -> str:
@@ -190,14 +190,14 @@ def _content(response: httpx2.Response) -> dict[str, Any]:
 
 
 def _token_in(response: httpx2.Response) -> str:
-    """Return the access token that was sold; without one, what is refused wherever it is tried."""
-    return str(_content(response).get("access_token", "none-was-sold"))
+    """Return the access token that was issued; without one, what is refused wherever it is tried."""
+    return str(_content(response).get("access_token", "none-was-issued"))
 
 
 def _serve(console: Console, url: str, d1: FakeD1, key_file: Path) -> int:
     """Keep the server running, and print what to try on it."""
     token = d1.token(exp=d1.now + 900)
-    console.print(f"Listening on {url} until interrupted. A purchase that succeeds for the next 15 minutes:\n")
+    console.print(f"Listening on {url} until interrupted. A token request that succeeds for the next 15 minutes:\n")
     console.out(f"curl -i -d grant_type={JWT_BEARER} -d assertion={token} {url}{TOKEN_PATH}\n")
     console.print("The contract, sent to it:\n")
     console.out(

@@ -1,4 +1,4 @@
-"""The OAuth 2.0 flow, both ends of it: D1 buys an access token from the merchant, or the merchant from D1.
+"""The OAuth 2.0 flow, both ends of it: D1 obtains an access token from the merchant, or the merchant from D1.
 
     endpoint = TokenEndpoint(verifier=d1, signing_key=key, issuer=..., audience=..., url=...)
     access = AccessTokenVerifier(StaticKeyStore({key.kid: key.public}), issuer=..., audience=..., subject=...)

@@ -1,4 +1,4 @@
-"""Who may buy a token with a secret, and the reading of HTTP Basic credentials. Pure."""
+"""Who may request a token with a secret, and the reading of HTTP Basic credentials. Pure."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
 
 @final
 class Client:
-    """One that may buy access tokens by `client_credentials`: D1, with a secret that the merchant gave it.
+    """One that may request access tokens by `client_credentials`: D1, with a secret that the merchant gave it.
 
     Only the SHA-256 digests of the secrets are kept, which is enough for secrets made at
     random (`secrets.token_urlsafe()`) and for no others: a guessable one stays guessable.

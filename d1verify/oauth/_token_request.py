@@ -86,7 +86,7 @@ def _rebuild_error(
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """A bought token and for how many seconds it is good."""
+    """An access token of D1's, and for how many seconds it is good."""
 
     value: str = field(repr=False)
     seconds: float
@@ -121,7 +121,10 @@ class Assertion:
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TokenRequest:
-    """Where and how to buy. Its connection is its own: no redirects, cookies, proxies or certificates of others."""
+    """Where and how to request a token.
+
+    The connection is its own: no redirects, cookies, proxies or certificates of others.
+    """
 
     url: str
     assertion: Assertion

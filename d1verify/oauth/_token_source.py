@@ -1,4 +1,4 @@
-"""The access token in hand, and the one request in the air that buys the next: threads, asyncio, trio."""
+"""The access token in hand, and the one request in the air that obtains the next: threads, asyncio, trio."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ __all__ = ["HeldToken", "TokenSource"]
 # How long before its end a token is no longer used, so that it does not run out on its way.
 MARGIN_SECONDS: Final = 30.0
 MAX_BACK_OFF_SECONDS: Final = 30.0
-# How long a token is kept that was bought because of a 401 and meets nothing but another.
+# How long a token is kept that was requested because of a 401 and meets nothing but another.
 COOL_OFF_SECONDS: Final = 30.0
 # A request ends by itself at its deadline; this is how much longer anybody waits for it at most.
 _TO_END: Final = 1.0
 
 
 class HeldToken:
-    """A bought token, until when it is used, and what D1 has said to it so far.
+    """An access token of D1's, until when it is used, and what D1 has said to it so far.
 
     Attributes:
         value: the token.
         usable_until: on the monotonic clock.
-        replaceable_from: from when on, on that clock, a 401 may have another one bought.
+        replaceable_from: from when on, on that clock, a 401 may have another one requested.
         accepted: D1 has answered a call with it with something other than 401.
     """
 
@@ -41,7 +41,7 @@ class HeldToken:
         self.accepted = False
 
 
-class _Purchase(PendingLoad):
+class _PendingRequest(PendingLoad):
     """A request in the air. Whoever waits for it gets what it got."""
 
     outcome: HeldToken | TokenRequestError | None = None
@@ -55,14 +55,14 @@ class _Purchase(PendingLoad):
 
 
 class TokenSource:
-    """Gives the current token to any number of callers and has one bought when it runs out.
+    """Gives the current token to any number of callers and has one requested when it runs out.
 
     After two failures in a row, and when D1 says for how long, there is no request for a
     while: 1, 2, 4, up to 30 seconds.
     """
 
-    def __init__(self, buy: Callable[[], AccessToken], *, timeout: float, timer: Callable[[], float]) -> None:
-        self._buy = buy
+    def __init__(self, request: Callable[[], AccessToken], *, timeout: float, timer: Callable[[], float]) -> None:
+        self._request = request
         self._timeout = timeout
         self._timer = timer
         self._held: HeldToken | None = None
@@ -77,10 +77,10 @@ class TokenSource:
     def renew(self) -> None:
         """Replace the lock and forget the request in the air, as a forked child must. The token stays."""
         self._lock = threading.Lock()
-        self._purchase: _Purchase | None = None
+        self._pending: _PendingRequest | None = None
 
     def obtain(self) -> HeldToken:
-        """Return the current token, waiting for one to be bought if there is none.
+        """Return the current token, waiting for one to be issued if there is none.
 
         Raises:
             TokenRequestError: none is to be had.
@@ -88,27 +88,27 @@ class TokenSource:
         held = self._usable()
         if held is not None:
             return held
-        purchase, seconds = self._join()
+        pending, seconds = self._join()
         if seconds > 0:
-            purchase.wait(seconds)
-        return purchase.result()
+            pending.wait(seconds)
+        return pending.result()
 
     async def aobtain(self) -> HeldToken:
         """Return what `obtain` returns, suspending the task instead of blocking the thread."""
         held = self._usable()
         if held is not None:
             return held
-        purchase, seconds = self._join()
+        pending, seconds = self._join()
         if seconds > 0:
-            await purchase.async_wait(seconds)
-        return purchase.result()
+            await pending.async_wait(seconds)
+        return pending.result()
 
     def refused(self, held: HeldToken) -> bool:
         """Take note that D1 answered 401 to this token, and tell whether another try is worth it.
 
-        A token that is no longer the current one costs no new one. One that was bought because of
+        A token that is no longer the current one costs no new one. One that was requested because of
         a 401 and meets the next without ever having been accepted is kept for a while: another
-        would fare no better, and each call would buy one.
+        would fare no better, and each call would request one.
         """
         with self._lock:
             if self._held is held:
@@ -122,50 +122,50 @@ class TokenSource:
         held = self._held
         return held if held is not None and self._timer() < held.usable_until else None
 
-    def _join(self) -> tuple[_Purchase, float]:
+    def _join(self) -> tuple[_PendingRequest, float]:
         """Return a request in the air and for how long to wait for it; 0 if it has brought a token already."""
         with self._lock:
             now = self._timer()
             held = self._usable()
             if held is not None:  # It came while this caller was on its way to the lock.
-                done = _Purchase(Attempt(0, now, now, now))
+                done = _PendingRequest(Attempt(0, now, now, now))
                 done.outcome = held
                 return done, 0.0
-            if self._purchase is None:
-                self._purchase = self._begin(now)
-            return self._purchase, self._timeout + _TO_END
+            if self._pending is None:
+                self._pending = self._begin(now)
+            return self._pending, self._timeout + _TO_END
 
-    def _begin(self, now: float) -> _Purchase:
+    def _begin(self, now: float) -> _PendingRequest:
         if self._last_error is not None and now < self._not_before:
             raise self._last_error.again(self._not_before - now)
         self._started += 1
         until = now + self._timeout
-        purchase = _Purchase(Attempt(self._started, now, until, until))
+        pending = _PendingRequest(Attempt(self._started, now, until, until))
         try:
-            start_thread(lambda: self._carry_out(purchase))
+            start_thread(lambda: self._carry_out(pending))
         except RuntimeError:  # No thread to be had: the process is at a limit or about to end.
             raise TokenRequestError("no thread could be started to ask D1's token endpoint") from None
-        return purchase
+        return pending
 
-    def _carry_out(self, purchase: _Purchase) -> None:
+    def _carry_out(self, pending: _PendingRequest) -> None:
         outcome: AccessToken | TokenRequestError
         try:
-            outcome = self._buy()
+            outcome = self._request()
         except TokenRequestError as error:
             outcome = error.again(error.retry_after)  # Without the frames, whose variables hold the answer.
         except BaseException as error:
             outcome = TokenRequestError(f"the token request failed ({type(error).__name__})")
         with self._lock:
             if isinstance(outcome, AccessToken):
-                purchase.outcome = self._taken(purchase, outcome)
+                pending.outcome = self._taken(pending, outcome)
             else:
-                purchase.outcome = self._failed(outcome)
-            self._purchase = None
-        purchase.end()
+                pending.outcome = self._failed(outcome)
+            self._pending = None
+        pending.end()
 
-    def _taken(self, purchase: _Purchase, token: AccessToken) -> HeldToken:
+    def _taken(self, pending: _PendingRequest, token: AccessToken) -> HeldToken:
         margin = min(MARGIN_SECONDS, token.seconds / 2)
-        started_at = purchase.attempt.started_at
+        started_at = pending.attempt.started_at
         replaceable_from = started_at + COOL_OFF_SECONDS if self._replaces_refused else started_at
         self._held = HeldToken(token.value, started_at + token.seconds - margin, replaceable_from)
         self._failures, self._replaces_refused = 0, False

@@ -1,4 +1,4 @@
-"""The merchant's own calls to D1: an `httpx2.Auth` that buys an access token and uses it while it is good."""
+"""The merchant's own calls to D1: an `httpx2.Auth` that obtains an access token and uses it while it is good."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class D1TokenAuth(httpx2.Auth):
     """Puts an access token of D1's on each call to D1: `httpx2.Client(auth=D1TokenAuth(...))`.
 
     One serves any number of clients, threads and event loops (asyncio and trio). The token
-    is bought when it is first needed and reused until 30 seconds before it expires, with one
+    is requested when it is first needed and reused until 30 seconds before it expires, with one
     request in the air however many callers wait. A call that D1 answers with 401 is made once
     more, with another token; so its body is read into memory first. Requests to other origins
     than D1's pass without a token.

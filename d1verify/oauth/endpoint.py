@@ -42,7 +42,7 @@ class AssertionVerifier(Protocol):
 
 
 class TokenEndpoint:
-    """Sells access tokens for 900 seconds, to D1 alone: an ASGI app for the exact path `/oauth2/token`.
+    """Issues access tokens for 900 seconds, to D1 alone: an ASGI app for the exact path `/oauth2/token`.
 
         Route("/oauth2/token", endpoint)    # Starlette; FastAPI: app.add_route("/oauth2/token", endpoint)
 
@@ -78,7 +78,7 @@ class TokenEndpoint:
         clock: Callable[[], float] = time.time,
     ) -> None:
         if isinstance(verifier, AccessTokenVerifier) or not callable(getattr(verifier, "averify", None)):
-            raise ConfigurationError("verifier must be a D1Verifier: an access token buys no access token")
+            raise ConfigurationError("verifier must be a D1Verifier: an access token is no grant for another")
         if not callable(clock):
             raise ConfigurationError("clock must be a function that returns epoch seconds")
         self._verifier = verifier
@@ -112,7 +112,7 @@ class TokenEndpoint:
             refused = error_answer(InvalidRequestError("the method must be POST", status_code=405))
             return refused._replace(headers={**refused.headers, "Allow": "POST"})
         try:
-            return await self._sell(request)
+            return await self._issue(request)
         except OAuth2Error as error:
             return error_answer(error)
         except TokenError:
@@ -121,7 +121,7 @@ class TokenEndpoint:
             unavailable = refusal(error)
             return TokenAnswer(unavailable.status, {**NO_STORE, **dict(unavailable.headers)}, unavailable.body)
 
-    async def _sell(self, request: Request) -> TokenAnswer:
+    async def _issue(self, request: Request) -> TokenAnswer:
         if request.scope["query_string"]:
             raise InvalidRequestError("parameters belong into the body")
         check_content_type(_values(request, b"content-type"))

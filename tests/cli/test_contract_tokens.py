@@ -35,7 +35,9 @@ def url(d1: FakeD1) -> Iterator[str]:
         yield server.url
 
 
-def test_buys_a_token_and_sends_the_contracts_of_endpoint_and_route(d1verify: Shell, url: str, tmp_path: Path) -> None:
+def test_obtains_a_token_and_sends_the_contracts_of_endpoint_and_route(
+    d1verify: Shell, url: str, tmp_path: Path
+) -> None:
     token_url = ("--token-url", url + TOKEN_PATH)
     shown = d1verify("contract", url + path_of(GATEWAYS[0]), *OPTIONS, *token_url, *CLIENT, "--json", "report.json")
     assert shown.code == 0, shown.out
@@ -47,7 +49,7 @@ def test_buys_a_token_and_sends_the_contracts_of_endpoint_and_route(d1verify: Sh
     assert {"access-token", "access-token-d1-jwt", "access-token-other-merchant"} <= passed
 
 
-def test_without_a_client_it_buys_by_assertion_alone(d1verify: Shell, url: str) -> None:
+def test_without_a_client_it_requests_by_assertion_alone(d1verify: Shell, url: str) -> None:
     arguments = ("contract", url + path_of(GATEWAYS[0]), *OPTIONS, "--token-url", url + TOKEN_PATH)
     shown = d1verify(*arguments, "--only", "access-token", "--only", "token-purchase-by-secret", "--json", "-")
     assert shown.code == 0

@@ -20,7 +20,7 @@ from d1verify.errors import Reason, TokenError
 from .shell import heeding_interrupts
 
 
-def test_every_row_is_as_expected_and_d1_bought_once_for_two_calls() -> None:
+def test_every_row_is_as_expected_and_d1_obtained_one_token_for_two_calls() -> None:
     run = CliRunner().invoke(app, ["demo", "--oauth"])
     assert run.exit_code == 0, run.output
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in run.output.splitlines() if line[:1] == "|"]
@@ -57,8 +57,8 @@ def test_exits_1_when_a_row_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
     assert re.search(r"\| D1 calls again +\| 204 +\| 401", run.output)
 
 
-def test_what_is_no_sale_gives_a_token_that_nothing_takes() -> None:
-    assert demo_oauth._token_in(httpx2.Response(503)) == "none-was-sold"
+def test_an_answer_without_a_token_gives_a_token_that_nothing_takes() -> None:
+    assert demo_oauth._token_in(httpx2.Response(503)) == "none-was-issued"
 
 
 @pytest.fixture
@@ -71,7 +71,7 @@ def served() -> Iterator[subprocess.Popen[str]]:
         process.kill()
 
 
-def test_serve_prints_a_purchase_and_a_contract_that_work_and_ends_when_interrupted(
+def test_serve_prints_a_token_request_and_a_contract_that_work_and_ends_when_interrupted(
     served: subprocess.Popen[str],
 ) -> None:
     assert served.stdout is not None

@@ -99,7 +99,7 @@ def server() -> Iterator[TokenServer]:
         yield running
 
 
-def test_buys_one_token_and_uses_it_for_every_call(server: TokenServer, get: Get) -> None:
+def test_obtains_one_token_and_uses_it_for_every_call(server: TokenServer, get: Get) -> None:
     d1 = D1("T1")
     assert get(d1, make_auth(server), 3) == [200, 200, 200]
     assert d1.credentials == ["Bearer T1"] * 3
@@ -167,7 +167,7 @@ def test_a_401_to_the_retry_as_well_is_the_answer(server: TokenServer, get: Get)
     assert d1.credentials == ["Bearer T1", "Bearer T2"]
 
 
-def test_a_d1_that_refuses_every_token_does_not_cause_a_purchase_per_call(server: TokenServer, get: Get) -> None:
+def test_a_d1_that_refuses_every_token_does_not_cause_a_token_request_per_call(server: TokenServer, get: Get) -> None:
     d1, timer = D1(), Clock(0)
     auth = make_auth(server, timer=timer)
     assert get(d1, auth, 5) == [401] * 5
@@ -177,10 +177,10 @@ def test_a_d1_that_refuses_every_token_does_not_cause_a_purchase_per_call(server
     assert len(server.requests) == 3
 
 
-def test_a_token_bought_because_the_last_one_ran_out_may_be_replaced_at_once(server: TokenServer) -> None:
+def test_a_token_requested_because_the_last_one_ran_out_may_be_replaced_at_once(server: TokenServer) -> None:
     d1, timer = D1("T2"), Clock(0)
     auth = make_auth(server, timer=timer)
-    assert get_sync(d1, auth, 1) == [200]  # T1 was refused, T2 bought for it.
+    assert get_sync(d1, auth, 1) == [200]  # T1 was refused, T2 issued instead.
     timer.advance(900)
     server.answer = lambda number: token_answer(f"T{number}")
     d1.accepted = {"T4"}
@@ -247,7 +247,7 @@ def test_a_refused_token_that_is_no_longer_the_current_one_costs_no_new_one(serv
     request = next(slow)
     assert request.headers["Authorization"] == "Bearer T1"
     d1.accepted = {"T2"}
-    get_sync(d1, auth, 1)  # Another call meets the 401 first and has T2 bought.
+    get_sync(d1, auth, 1)  # Another call meets the 401 first and has T2 issued.
     assert slow.send(httpx2.Response(401, request=request)).headers["Authorization"] == "Bearer T2"
     assert len(server.requests) == 2
 
@@ -463,12 +463,12 @@ def test_a_thousand_concurrent_callers_cause_one_token_request(server: TokenServ
         thread.start()
     waiting = auth._source
     for _ in range(1000):
-        purchase = waiting._purchase
-        if purchase is not None and len(purchase._callbacks) == 1000:
+        pending = waiting._pending
+        if pending is not None and len(pending._callbacks) == 1000:
             break
         threading.Event().wait(0.005)
-    assert waiting._purchase is not None
-    assert len(waiting._purchase._callbacks) == 1000
+    assert waiting._pending is not None
+    assert len(waiting._pending._callbacks) == 1000
     server.released.set()
     for thread in threads:
         thread.join(20)

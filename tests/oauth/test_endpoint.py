@@ -50,7 +50,7 @@ def claims_of(answer: Answer) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("backend", ["asyncio", "trio"])
-def test_sells_an_access_token_for_an_assertion_and_answers_as_d1s_specification_has_it(backend: str) -> None:
+def test_issues_an_access_token_for_an_assertion_and_answers_as_d1s_specification_has_it(backend: str) -> None:
     answer = call(ENDPOINT, assertion_form(), backend=backend)
     assert answer.status == 200
     assert list(answer.json) == ["access_token", "token_type", "expires_in", "expires_at", "scope"]
@@ -62,7 +62,7 @@ def test_sells_an_access_token_for_an_assertion_and_answers_as_d1s_specification
     assert (token.subject, token.claims["client_id"]) == (SUBJECT, "d1")
 
 
-def test_sells_an_access_token_for_a_clients_secret() -> None:
+def test_issues_an_access_token_for_a_clients_secret() -> None:
     answer = call(ENDPOINT, client_form(), basic())
     assert answer.status == 200
     token = make_access_verifier().verify(answer.json["access_token"])
@@ -339,13 +339,13 @@ def test_a243_and_a245_keep_no_memory_of_assertions_so_the_exposure_is_its_exp_a
     assertion = KEY.mint(exp=NOW + 900)
     tokens = {call(endpoint, assertion_form(assertion)).json["access_token"] for _ in range(3)}
     assert len(tokens) == 3
-    clock.advance(900 + 29)  # The last moment at which it buys: its exp and the leeway.
+    clock.advance(900 + 29)  # The last moment at which it is granted: its exp and the leeway.
     last = call(endpoint, assertion_form(assertion))
     assert last.status == 200
     clock.advance(1)
     assert call(endpoint, assertion_form(assertion)).error == INVALID_GRANT
     access = make_access_verifier(clock=clock)
-    clock.now = NOW + 900 + 29 + 900 + 29  # The last moment at which what it bought is good.
+    clock.now = NOW + 900 + 29 + 900 + 29  # The last moment at which the access token is good.
     access.verify(last.json["access_token"])
     clock.advance(1)
     with pytest.raises(TokenError):
@@ -359,7 +359,7 @@ def test_a244_a_forged_assertion_burns_nothing() -> None:
     assert call(ENDPOINT, assertion_form(good)).status == 200
 
 
-def test_a246_an_access_token_buys_no_access_token() -> None:
+def test_a246_an_access_token_is_no_grant_for_another() -> None:
     access_token = call(ENDPOINT, assertion_form()).json["access_token"]
     assert call(ENDPOINT, assertion_form(access_token)).error == INVALID_GRANT
     with pytest.raises(ConfigurationError, match="verifier"):
@@ -402,7 +402,7 @@ def broken_endpoint() -> TokenEndpoint:
 
 
 ANSWERS = {
-    "sold": (200, ENDPOINT, assertion_form(), {}),
+    "issued": (200, ENDPOINT, assertion_form(), {}),
     "refused": (400, ENDPOINT, b"", {}),
     "refused assertion": (400, ENDPOINT, assertion_form("x"), {}),
     "refused client": (401, ENDPOINT, client_form(), {}),
@@ -595,8 +595,8 @@ def test_a258_has_no_cors_and_takes_no_cookie_for_credentials() -> None:
     origin = (b"origin", b"https://evil.example")
     preflight = call(ENDPOINT, b"", origin, (b"access-control-request-method", b"POST"), method="OPTIONS")
     assert preflight.status == 405
-    sold = call(ENDPOINT, assertion_form(), origin)
-    assert not [name for name in {**preflight.headers, **sold.headers} if name.startswith("access-control")]
+    issued = call(ENDPOINT, assertion_form(), origin)
+    assert not [name for name in {**preflight.headers, **issued.headers} if name.startswith("access-control")]
     cookie = (b"cookie", b"authorization=" + basic()[1])
     assert call(ENDPOINT, client_form(), cookie, origin).error == INVALID_CLIENT
 

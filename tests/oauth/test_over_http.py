@@ -36,15 +36,15 @@ D1_SIGNER = SigningKey(D1_KEY)
 def merchant_app() -> Starlette:
     """Return a merchant's app that goes by the wall clock: the endpoint, the public keys, one guarded route."""
     d1 = make_verifier(StaticKeyStore({D1_SIGNER.kid: D1_SIGNER.public}), clock=time.time)
-    bought: list[None] = []
+    issued: list[None] = []
     endpoint = make_endpoint(verifier=d1, clock=time.time)
 
     async def counted(scope: Any, receive: Any, send: Any) -> None:
-        bought.append(None)
+        issued.append(None)
         await endpoint(scope, receive, send)
 
     async def notify(request: Request) -> Response:
-        return JSONResponse({"subject": get_token(request).subject, "bought": len(bought)})
+        return JSONResponse({"subject": get_token(request).subject, "issued": len(issued)})
 
     class Counted:
         __call__ = staticmethod(counted)
@@ -79,19 +79,19 @@ def assertion_settings(url: str, **changes: Any) -> dict[str, Any]:
     }
 
 
-def test_authlibs_assertion_client_buys_a_token_and_calls_with_it(url: str) -> None:
+def test_authlibs_assertion_client_obtains_a_token_and_calls_with_it(url: str) -> None:
     with AssertionClient(**assertion_settings(url, scope="d1:read")) as client:
         answers = [client.get(f"{url}/api/notify") for _ in range(2)]
         assert client.token["expires_in"] == 900
         assert client.token["scope"] == "d1:read"
-    assert [answer.json() for answer in answers] == [{"subject": SUBJECT, "bought": 1}] * 2
+    assert [answer.json() for answer in answers] == [{"subject": SUBJECT, "issued": 1}] * 2
 
 
 @pytest.mark.anyio
-async def test_authlibs_async_assertion_client_buys_a_token_and_calls_with_it(url: str) -> None:
+async def test_authlibs_async_assertion_client_obtains_a_token_and_calls_with_it(url: str) -> None:
     async with AsyncAssertionClient(**assertion_settings(url)) as client:
         answers = [await client.get(f"{url}/api/notify") for _ in range(2)]
-    assert [answer.json() for answer in answers] == [{"subject": SUBJECT, "bought": 1}] * 2
+    assert [answer.json() for answer in answers] == [{"subject": SUBJECT, "issued": 1}] * 2
 
 
 def test_authlibs_assertion_client_is_told_that_its_assertion_is_refused(url: str) -> None:
@@ -101,19 +101,19 @@ def test_authlibs_assertion_client_is_told_that_its_assertion_is_refused(url: st
     assert caught.value.error == "invalid_grant"
 
 
-def test_authlibs_client_credentials_client_buys_a_token_and_calls_with_it(url: str) -> None:
+def test_authlibs_client_credentials_client_obtains_a_token_and_calls_with_it(url: str) -> None:
     with OAuth2Client(CLIENT_ID, SECRET, trust_env=False) as client:
         token = client.fetch_token(f"{url}/oauth2/token", grant_type="client_credentials")
         assert (token["token_type"], token["expires_in"], token["scope"]) == ("Bearer", 900, SCOPE)
         answers = [client.get(f"{url}/api/notify") for _ in range(2)]
-    assert [answer.json() for answer in answers] == [{"subject": SUBJECT, "bought": 1}] * 2
+    assert [answer.json() for answer in answers] == [{"subject": SUBJECT, "issued": 1}] * 2
 
 
 @pytest.mark.anyio
-async def test_authlibs_async_client_credentials_client_buys_a_token_and_calls_with_it(url: str) -> None:
+async def test_authlibs_async_client_credentials_client_obtains_a_token_and_calls_with_it(url: str) -> None:
     async with AsyncOAuth2Client(CLIENT_ID, SECRET, trust_env=False) as client:
         await client.fetch_token(f"{url}/oauth2/token", grant_type="client_credentials")
-        assert (await client.get(f"{url}/api/notify")).json() == {"subject": SUBJECT, "bought": 1}
+        assert (await client.get(f"{url}/api/notify")).json() == {"subject": SUBJECT, "issued": 1}
 
 
 @pytest.mark.parametrize("method", ["client_secret_post", "client_secret_basic"])
@@ -137,11 +137,11 @@ def d1_playing(url: str) -> D1TokenAuth:
     )
 
 
-def test_the_whole_loop_d1_buys_one_token_and_calls_twice(url: str) -> None:
+def test_the_whole_loop_d1_obtains_one_token_and_calls_twice(url: str) -> None:
     with httpx2.Client(auth=d1_playing(url), base_url=url, trust_env=False) as d1:
         answers = [d1.get("/api/notify") for _ in range(2)]
         assert [answer.status_code for answer in answers] == [200, 200]
-        assert answers[1].json() == {"subject": SUBJECT, "bought": 1}
+        assert answers[1].json() == {"subject": SUBJECT, "issued": 1}
 
 
 @pytest.mark.anyio
@@ -153,9 +153,9 @@ async def test_the_whole_loop_on_an_event_loop(url: str) -> None:
 def test_a_worker_elsewhere_needs_the_published_keys_and_nothing_else(url: str) -> None:
     with httpx2.Client(base_url=url, trust_env=False) as client:
         jwks = client.get("/jwks.json").json()
-        sold = client.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=(CLIENT_ID, SECRET))
+        issued = client.post("/oauth2/token", data={"grant_type": "client_credentials"}, auth=(CLIENT_ID, SECRET))
     elsewhere = make_access_verifier(store=StaticKeyStore({jwk["kid"]: jwk for jwk in jwks["keys"]}), clock=time.time)
-    assert elsewhere.verify(sold.json()["access_token"]).subject == SUBJECT
+    assert elsewhere.verify(issued.json()["access_token"]).subject == SUBJECT
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS"])

@@ -55,7 +55,7 @@ def error(description: str, *codes: str, **headers: Any) -> dict[str, Any]:
     return answer(description, {"required": ["error"], "properties": properties}, **headers)
 
 
-SALE = {
+ISSUED = {
     "required": ["access_token", "token_type", "expires_in", "expires_at", "scope"],
     "properties": {
         "access_token": {"type": "string", "pattern": r"^[\w-]+\.[\w-]+\.[\w-]{86}$"},
@@ -81,7 +81,7 @@ OPERATION = {
     "operationId": "getAccessToken",
     "requestBody": {"required": True, "content": {"application/x-www-form-urlencoded": {"schema": FORM}}},
     "responses": {
-        "200": answer("An access token (RFC 6749 §5.1)", SALE),
+        "200": answer("An access token (RFC 6749 §5.1)", ISSUED),
         "400": error("A refusal (RFC 6749 §5.2)", *INVALID),
         "401": error("No such client, or not its secret", "invalid_client", **CHALLENGE),
         "405": error("Another method than POST", "invalid_request"),
@@ -115,11 +115,11 @@ def answers(
     document: BaseSchema,
     mode: GenerationMode,
     change: Callable[[Case], object],
-    sold: list[list[tuple[str, str]]] | None = None,
+    granted: list[list[tuple[str, str]]] | None = None,
 ) -> Counter[int]:
     """Send some requests, `change`d before; hold each answer to the document; count them by status.
 
-    Add the forms, as they were sent, that have bought a token to `sold`.
+    Add the forms, as they were sent, that a token was issued for to `granted`.
     """
     statuses: Counter[int] = Counter()
 
@@ -132,11 +132,11 @@ def answers(
         case.validate_response(response)
         if response.status_code == 200:
             make_access_verifier(clock=time.time).verify(response.json()["access_token"])
-            if sold is not None:
+            if granted is not None:
                 body = response.request.body
                 assert isinstance(body, str | bytes)
                 text = body if isinstance(body, str) else body.decode()
-                sold.append(parse_qsl(text, keep_blank_values=True))
+                granted.append(parse_qsl(text, keep_blank_values=True))
 
     check()
     return statuses
@@ -163,7 +163,7 @@ def with_a_scope_that_is_not_documented(case: Case) -> None:
 
 
 @pytest.mark.parametrize("right", [with_a_good_assertion, with_the_clients_secret])
-def test_a_documented_form_with_a_right_to_it_buys_a_token_as_documented(
+def test_a_documented_form_with_a_right_to_it_is_issued_a_token_as_documented(
     document: BaseSchema, right: Callable[[Case], object]
 ) -> None:
     statuses = answers(document, GenerationMode.POSITIVE, right)
@@ -171,7 +171,7 @@ def test_a_documented_form_with_a_right_to_it_buys_a_token_as_documented(
 
 
 @pytest.mark.parametrize("mode", GenerationMode)
-def test_nobody_buys_without_a_right_and_each_refusal_is_as_documented(
+def test_nobody_is_issued_a_token_without_a_right_and_each_refusal_is_as_documented(
     document: BaseSchema, mode: GenerationMode
 ) -> None:
     statuses = answers(document, mode, lambda _case: None)
@@ -184,13 +184,15 @@ def with_a_good_assertion_if_any(case: Case) -> None:
         form_of(case)["assertion"] = mint()
 
 
-def test_of_forms_that_are_not_as_documented_those_buy_that_became_so_on_their_way(document: BaseSchema) -> None:
+def test_of_forms_that_are_not_as_documented_those_are_granted_that_became_so_on_their_way(
+    document: BaseSchema,
+) -> None:
     """A number or null becomes a text in a form; whatever else is wrong with one stays wrong."""
-    sold: list[list[tuple[str, str]]] = []
-    statuses = answers(document, GenerationMode.NEGATIVE, with_a_good_assertion_if_any, sold)
+    granted: list[list[tuple[str, str]]] = []
+    statuses = answers(document, GenerationMode.NEGATIVE, with_a_good_assertion_if_any, granted)
     assert set(statuses) <= {200, 400, 401, 413}
-    assert statuses[400] > statuses[200] == len(sold)
-    for fields in sold:
+    assert statuses[400] > statuses[200] == len(granted)
+    for fields in granted:
         form = dict(fields)
         assert len(form) == len(fields)
         assert (form["grant_type"], form["assertion"].count(".")) == (JWT_BEARER, 2)

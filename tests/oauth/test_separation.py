@@ -75,9 +75,9 @@ def test_what_the_tables_change_would_be_accepted_unchanged() -> None:
 def test_a246_even_with_every_key_in_every_store_neither_takes_the_others() -> None:
     both = {KEY.kid: KEY.public, SIGNING_KEY.kid: SIGNING_KEY.public}
     d1, access = make_verifier(StaticKeyStore(both)), make_access_verifier(store=StaticKeyStore(both))
-    bought = call(make_endpoint(), assertion_form()).json["access_token"]
-    assert access.verify(bought).subject == SUBJECT
-    assert refused(lambda: d1.verify(bought)) == "malformed_token"
+    issued = call(make_endpoint(), assertion_form()).json["access_token"]
+    assert access.verify(issued).subject == SUBJECT
+    assert refused(lambda: d1.verify(issued)) == "malformed_token"
     assert refused(lambda: access.verify(KEY.mint())) == "malformed_token"
 
 
@@ -101,11 +101,11 @@ def test_two_keys_verify_while_the_signing_key_rotates() -> None:
     old, new = SigningKey.generate(), SigningKey.generate()
     verifier = make_access_verifier(store=StaticKeyStore({key.kid: key.public for key in (old, new)}))
     for key in (old, new):
-        bought = call(make_endpoint(signing_key=key), assertion_form()).json["access_token"]
-        assert verifier.verify(bought).kid == key.kid
+        issued = call(make_endpoint(signing_key=key), assertion_form()).json["access_token"]
+        assert verifier.verify(issued).kid == key.kid
     without_old = make_access_verifier(store=StaticKeyStore({new.kid: new.public}))
-    bought = call(make_endpoint(signing_key=old), assertion_form()).json["access_token"]
-    assert refused(lambda: without_old.verify(bought)) == "unknown_key"
+    issued = call(make_endpoint(signing_key=old), assertion_form()).json["access_token"]
+    assert refused(lambda: without_old.verify(issued)) == "unknown_key"
 
 
 SETTINGS = {

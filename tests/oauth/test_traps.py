@@ -27,11 +27,11 @@ from .support import (
 )
 
 ENDPOINT = make_endpoint()
-BOUGHT = {"assertion": (assertion_form(), []), "client": (client_form(), [basic()])}
+ISSUED = {"assertion": (assertion_form(), []), "client": (client_form(), [basic()])}
 
 
-@pytest.fixture(params=list(BOUGHT.values()), ids=list(BOUGHT))
-def bought(request: pytest.FixtureRequest) -> Answer:
+@pytest.fixture(params=list(ISSUED.values()), ids=list(ISSUED))
+def issued(request: pytest.FixtureRequest) -> Answer:
     body, headers = request.param
     return call(ENDPOINT, body, *headers)
 
@@ -41,19 +41,19 @@ def claims_of(answer: Answer) -> dict[str, Any]:
     return claims
 
 
-def test_tokens_do_not_live_for_the_default_lifetimes(bought: Answer) -> None:
+def test_tokens_do_not_live_for_the_default_lifetimes(issued: Answer) -> None:
     assert BearerTokenGenerator.GRANT_TYPES_EXPIRES_IN["client_credentials"] == 864_000
     assert BearerTokenGenerator.DEFAULT_EXPIRES_IN == 3600
-    assert bought.json["expires_in"] == 900
-    assert claims_of(bought)["exp"] - claims_of(bought)["iat"] == 900
+    assert issued.json["expires_in"] == 900
+    assert claims_of(issued)["exp"] - claims_of(issued)["iat"] == 900
 
 
-def test_tokens_are_dated_by_the_clock_that_was_given(bought: Answer) -> None:
+def test_tokens_are_dated_by_the_clock_that_was_given(issued: Answer) -> None:
     assert abs(time.time() - NOW) > 1000
-    assert claims_of(bought)["iat"] == NOW
+    assert claims_of(issued)["iat"] == NOW
 
 
-@pytest.mark.parametrize(("body", "headers"), BOUGHT.values(), ids=BOUGHT.keys())
+@pytest.mark.parametrize(("body", "headers"), ISSUED.values(), ids=ISSUED.keys())
 def test_no_log_has_a_token_an_assertion_a_secret_or_a_claim(
     body: bytes, headers: list[tuple[bytes, bytes]], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -88,18 +88,18 @@ def test_a_basic_header_that_is_not_utf_8_is_an_answer_and_no_exception() -> Non
     assert call(ENDPOINT, client_form(), (b"authorization", b"Basic /////w==")).error == (401, "invalid_client")
 
 
-def test_sub_and_aud_are_not_the_client_id(bought: Answer) -> None:
-    claims = claims_of(bought)
+def test_sub_and_aud_are_not_the_client_id(issued: Answer) -> None:
+    claims = claims_of(issued)
     assert claims["sub"] == SUBJECT != claims["client_id"]
     assert claims["aud"] == AUDIENCE != claims["client_id"]
 
 
-def test_the_header_names_the_key(bought: Answer) -> None:
-    assert json.loads(unb64(bought.json["access_token"].split(".")[0]))["kid"]
+def test_the_header_names_the_key(issued: Answer) -> None:
+    assert json.loads(unb64(issued.json["access_token"].split(".")[0]))["kid"]
 
 
-def test_no_refresh_token_is_given(bought: Answer) -> None:
-    assert "refresh_token" not in bought.json
+def test_no_refresh_token_is_given(issued: Answer) -> None:
+    assert "refresh_token" not in issued.json
 
 
 def test_the_grant_type_of_the_request_is_not_repeated() -> None:
