@@ -1,4 +1,4 @@
-"""Loads that run when the test says so, on the test's own thread, and waits that only tick a clock."""
+"""Loads that run when the test says so, on the test's own thread, waits that only tick a clock, and who waits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,16 @@ from .support import NOW, SUBJECT, Clock
 
 DOWN = KeyStoreError("the source is down")
 EMPTY = KeySet({}, 100.0, 1000.0)
+
+
+def waiters(pending: PendingLoad | None) -> int:
+    """Return how many callers hang on what is in the air; nobody does where nothing is."""
+    return 0 if pending is None else len(pending._callbacks)
+
+
+def waiting(cache: KeyCache) -> int:
+    """Return how many callers hang on the cache's load in the air."""
+    return waiters(cache._loader._pending)
 
 
 def verifier_over(cache: KeyCache, **settings: Any) -> D1Verifier:

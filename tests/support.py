@@ -7,9 +7,12 @@ import functools
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import anyio
+import anyio.lowlevel
 import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,6 +24,7 @@ from d1verify.keys import KeyStore
 
 NOW = 1_800_000_000
 SUBJECT = "MGW_000001"
+PATIENCE = 20.0  # Seconds; a bound on a broken test, never waited out by a good one.
 
 
 class _Remove:
@@ -131,6 +135,21 @@ def refused(call: Callable[[], object]) -> str:
     error = caught.value
     assert isinstance(error, TokenError | KeyStoreError)
     return error.reason.value
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Return as soon as `holds()`; another thread or process brings it about, and has to."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.001)  # A turn for the others, and not a guess at how long they take.
+
+
+async def auntil(holds: Callable[[], bool]) -> None:
+    """Do what `until` does and let the other tasks of this event loop go on meanwhile."""
+    with anyio.fail_after(PATIENCE):
+        while not holds():
+            await anyio.lowlevel.checkpoint()
 
 
 class ScriptedStore:

@@ -19,10 +19,8 @@ from d1verify import KeyCache, KeySet, KeyStoreError, PublicKey
 from d1verify._freshness import Attempt
 from d1verify._loading import PendingLoad, _thread_safe_call_soon, pause, start_thread
 
-from .loads import verifier_over
-from .support import KEY, Clock, ScriptedStore, key_set
-
-PATIENCE = 10.0  # Seconds; a bound on a broken test, never waited out by a good one.
+from .loads import verifier_over, waiters, waiting
+from .support import KEY, PATIENCE, Clock, ScriptedStore, auntil, key_set, until
 
 
 def pending_load() -> PendingLoad:
@@ -33,25 +31,6 @@ def hanging_store(*answers: KeySet | Exception) -> ScriptedStore:
     store = ScriptedStore(*(answers or (key_set(KEY),)))
     store.released.clear()
     return store
-
-
-def waiting(cache: KeyCache) -> int:
-    pending = cache._loader._pending
-    return 0 if pending is None else len(pending._callbacks)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    """Yield to the other threads until they have brought `condition` about."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0)
-
-
-async def auntil(condition: Callable[[], bool]) -> None:
-    with anyio.fail_after(PATIENCE):
-        while not condition():
-            await anyio.lowlevel.checkpoint()
 
 
 def run_all(*runs: Callable[[], object]) -> list[threading.Thread]:
@@ -209,7 +188,7 @@ def test_gives_up_waiting_after_the_seconds_given() -> None:
     pending.wait(0)
     asyncio.run(pending.async_wait(0))
     trio.run(pending.async_wait, 0)
-    assert pending._callbacks == set()
+    assert waiters(pending) == 0
 
 
 @pytest.mark.anyio
@@ -217,7 +196,7 @@ async def test_ends_while_it_is_waited_for_from_another_thread() -> None:
     pending = pending_load()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pending.async_wait, 3600)
-        await auntil(lambda: len(pending._callbacks) == 1)
+        await auntil(lambda: waiters(pending) == 1)
         join_all(run_all(pending.end))
 
 

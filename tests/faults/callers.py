@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from typing import Any
@@ -130,17 +129,3 @@ class Watched:
         """Return when every load that was started has ended."""
         with self._news:
             assert self._news.wait_for(lambda: self._ended >= self.cache._loader.state.started, timeout=20)
-
-
-def waiting_callers(cache: KeyCache) -> int:
-    """Return how many callers hang on the load in the air."""
-    pending = cache._loader._pending
-    return 0 if pending is None else len(pending._callbacks)
-
-
-def wait_until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    """Return as soon as `holds()`; what is waited for comes from another thread or process."""
-    deadline = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < deadline, "it never came about"
-        time.sleep(0.001)

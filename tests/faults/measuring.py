@@ -9,8 +9,8 @@ from typing import Self
 
 from d1verify import HTTPKeyStore
 
-from ..support import KEY, Clock
-from .callers import KINDS, Told, Watched, ask, wait_until
+from ..support import KEY, Clock, until
+from .callers import KINDS, Told, Watched, ask
 from .certificates import server_contexts, trusting_context
 from .servers import raw_server, serving
 from .table import AMPLE, DNS_HANGS, FAULTS, NO_ANSWER, TIMEOUT, Fault
@@ -113,7 +113,7 @@ def _tell(fault: Fault) -> Story:
             clock.advance(asked_again[0].retry_after - 0.001)
             just_before_retry = told()
             if fault.name != DNS_HANGS:  # a busy machine may need a moment to see the loop's deadline through
-                wait_until(lambda: not store._errands._lost)
+                until(lambda: not store._errands._lost)
             lost = len(store._errands._lost)
             sent = max(server.sent, default=0)
         store._timeout = AMPLE

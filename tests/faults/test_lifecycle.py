@@ -21,8 +21,9 @@ import trio.testing
 
 from d1verify import HTTPKeyStore, KeyCache, KeyStoreError
 
-from ..support import KEY, Clock, ScriptedStore, key_set
-from .callers import KINDS, Told, Watched, aask, ask, wait_until, waiting_callers
+from ..loads import waiting
+from ..support import KEY, Clock, ScriptedStore, key_set, until
+from .callers import KINDS, Told, Watched, aask, ask
 from .servers import RawServer, raw_server, serving
 from .test_crowds import Gate
 
@@ -55,10 +56,10 @@ def test_a169_a273_a_cancelled_task_takes_nobody_along_on_asyncio(watched: Watch
     async def main() -> list[Told | BaseException]:
         tasks = [asyncio.create_task(aask(watched.cache, KEY.kid)) for _ in range(10)]
         await anyio.wait_all_tasks_blocked()
-        assert waiting_callers(watched.cache) == 10
+        assert waiting(watched.cache) == 10
         tasks[0].cancel()  # The one that started the load.
         await asyncio.wait([tasks[0]])
-        assert waiting_callers(watched.cache) == 9
+        assert waiting(watched.cache) == 9
         gate.open.set()
         return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -86,10 +87,10 @@ def test_a169_a273_a_cancelled_task_takes_nobody_along_on_trio(watched: Watched,
             for _ in range(9):
                 nursery.start_soon(one)
             await trio.testing.wait_all_tasks_blocked()
-            assert waiting_callers(watched.cache) == 10
+            assert waiting(watched.cache) == 10
             first.cancel()
             await trio.testing.wait_all_tasks_blocked()
-            assert waiting_callers(watched.cache) == 9
+            assert waiting(watched.cache) == 9
             gate.open.set()
 
     trio.run(main)
@@ -100,16 +101,20 @@ def test_a169_a273_a_cancelled_task_takes_nobody_along_on_trio(watched: Watched,
 def test_a_loop_that_closes_in_mid_flight_leaves_the_load_to_the_next_one(watched: Watched, gate: Gate) -> None:
     loop = asyncio.new_event_loop()
     task = loop.create_task(aask(watched.cache, KEY.kid))
-    while not waiting_callers(watched.cache):
+
+    def waits_after_a_turn() -> bool:
         loop.run_until_complete(asyncio.sleep(0))
+        return waiting(watched.cache) == 1
+
+    until(waits_after_a_turn)
     loop.close()  # The waiter is neither cancelled nor woken; its callback will find the loop closed.
 
     async def next_loop() -> Told:
-        waiting = asyncio.create_task(aask(watched.cache, KEY.kid))
+        waiter = asyncio.create_task(aask(watched.cache, KEY.kid))
         await anyio.wait_all_tasks_blocked()
-        assert waiting_callers(watched.cache) == 2
+        assert waiting(watched.cache) == 2
         gate.open.set()
-        return await waiting
+        return await waiter
 
     told = asyncio.run(next_loop())
     assert told.key == KEY.public
@@ -135,7 +140,7 @@ def test_a_trio_run_that_is_cancelled_leaves_the_load_to_the_next_one(watched: W
             nursery.cancel_scope.cancel()
 
     trio.run(first)
-    assert waiting_callers(watched.cache) == 0
+    assert waiting(watched.cache) == 0
     gate.open.set()
     assert ask(watched.cache, KEY.kid, "trio").key == KEY.public
     assert watched.loads == 1
@@ -163,7 +168,7 @@ def test_a272_a_store_that_never_returns_is_given_up_and_does_not_block_the_next
     assert ask(watched.cache, KEY.kid, kind).outcome == "key"  # It is given up; the back-off runs.
     clock.advance(1)
     assert ask(watched.cache, KEY.kid, kind).outcome == "key"
-    wait_until(lambda: watched.cache.health().state == "fresh")
+    until(lambda: watched.cache.health().state == "fresh")
     assert watched.loads in (2, 3)
 
 
@@ -178,7 +183,7 @@ def test_gives_up_for_a_while_when_four_look_ups_never_came_back(monkeypatch: py
         with pytest.raises(KeyStoreError, match="earlier requests for the keys never came back"):
             store.load()
         over.set()
-        wait_until(lambda: not store._errands._lost)
+        until(lambda: not store._errands._lost)
         with pytest.raises(KeyStoreError, match="could not be read"):
             store.load()
 
@@ -266,7 +271,7 @@ in_children(2)
 say(json.dumps(asked()))
 """
     with raw_server(gate) as server, script(text, server.url) as process:
-        wait_until(lambda: server.connections == 1)
+        until(lambda: server.connections == 1)
         server.behaviour = serving(KEY)
         go_on(process)
         assert json.loads(line_of(process)) == [["key", True, 1]] * 2
@@ -307,7 +312,7 @@ def test_the_interpreter_ends_at_once_with_a_load_in_the_air(gate: Gate, where: 
         if where == "DNS":
             assert line_of(process) == "looking up"
         else:
-            wait_until(lambda: bool(server.connections))
+            until(lambda: bool(server.connections))
         started = time.perf_counter()
         go_on(process)
         assert process.wait(10) == 0
@@ -323,4 +328,4 @@ def test_leaves_no_thread_and_no_socket_behind(server: RawServer, gate: Gate) ->
     for _ in range(5):
         KeyCache(HTTPKeyStore(server.url)).warm_up()
     gc.collect()
-    wait_until(lambda: threading.active_count() <= before)
+    until(lambda: threading.active_count() <= before)

@@ -28,10 +28,9 @@ from d1verify.keystores._caching import entity_tag, lifetime
 from d1verify.keystores._fetching import Errands
 from d1verify.keystores._running import run_to_its_end
 
-from ..faults.callers import wait_until
 from ..faults.certificates import authority, mutual_context, server_contexts, trusting_context
 from ..faults.servers import HOST, JSON, Connection, RawServer, answering, head, jwks, message, raw_server, serving
-from ..support import KEY, OTHER_KEY, SigningKey, unmeasured
+from ..support import KEY, OTHER_KEY, SigningKey, unmeasured, until
 
 SECRET = "s3cret-of-the-header"
 
@@ -540,7 +539,7 @@ def test_a_late_load_does_not_replace_what_a_newer_one_gave(server: RawServer, t
     late: list[KeySet] = []
     thread = threading.Thread(target=lambda: late.append(store.load()))
     thread.start()
-    wait_until(lambda: len(server.requests) == 1 and not tagged.gates)
+    until(lambda: len(server.requests) == 1 and not tagged.gates)
     tagged.keys, tagged.tag = (OTHER_KEY,), '"2"'
     assert list(store.load()) == [OTHER_KEY.kid]
     gate.set()
@@ -558,7 +557,7 @@ def test_a_304_stands_for_the_set_that_was_asked_about(server: RawServer, tagged
     late: list[KeySet] = []
     thread = threading.Thread(target=lambda: late.append(store.load()))
     thread.start()
-    wait_until(lambda: len(server.requests) == 2 and not tagged.gates)
+    until(lambda: len(server.requests) == 2 and not tagged.gates)
     tagged.keys, tagged.tag = (OTHER_KEY,), '"2"'
     assert list(store.load()) == [OTHER_KEY.kid]
     gate.set()
@@ -617,7 +616,7 @@ def test_the_deadline_holds_for_a_dns_look_up_that_cannot_be_interrupted(monkeyp
     assert refused(store) == "the JWKS endpoint gave no complete answer in 0.1 s"
     assert 0.1 < time.perf_counter() - started < 5
     over.set()
-    wait_until(lambda: not store._errands._lost)
+    until(lambda: not store._errands._lost)
 
 
 @pytest.mark.parametrize("where", ["in the handshake", "in the answer"])
@@ -678,7 +677,7 @@ def test_an_errand_that_comes_back_as_it_is_given_up_is_not_lost() -> None:
     class LateSet(set[object]):
         def add(self, errand: Any) -> None:
             may_return.set()
-            wait_until(lambda: errand._back)
+            until(lambda: errand._back)
             super().add(errand)
 
     errands._lost = LateSet()
@@ -693,7 +692,7 @@ def test_an_errand_that_comes_back_later_is_lost_no_more() -> None:
         errands.run(may_return.wait, 0.01)
     assert len(errands._lost) == 1
     may_return.set()
-    wait_until(lambda: not errands._lost)
+    until(lambda: not errands._lost)
 
 
 def test_sends_no_further_errand_while_four_are_lost() -> None:
@@ -704,7 +703,7 @@ def test_sends_no_further_errand_while_four_are_lost() -> None:
     with pytest.raises(KeyStoreError, match="earlier requests for the keys never came back"):
         errands.run(may_return.wait, 0.01)
     may_return.set()
-    wait_until(lambda: not errands._lost)
+    until(lambda: not errands._lost)
     assert errands.run(may_return.wait, 5)
 
 

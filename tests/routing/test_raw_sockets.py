@@ -7,8 +7,7 @@ import os
 import re
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Self
@@ -20,6 +19,7 @@ from hypothesis import strategies as st
 
 from d1verify import D1Token
 
+from ..support import until
 from .apps import NESTED, SITES, Seen, Workshop
 from .hostile import ELSEWHERE, GOOD, HOSTS, METHODS, NAMES, OWN_NAMES, VALUES
 from .targets import chance, pick, raw_paths
@@ -115,20 +115,13 @@ class Server:
 
     def __enter__(self) -> Self:
         self.thread.start()
-        self.wait_until(lambda: self.server.started)
+        until(lambda: self.server.started)
         self.port: int = self.server.servers[0].sockets[0].getsockname()[1]
         return self
 
     def __exit__(self, *_error: object) -> None:
         self.server.should_exit = True
         self.thread.join(10)
-
-    @staticmethod
-    def wait_until(done: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
-        while not done():
-            assert time.monotonic() < deadline, "the server does not come to an end"
-            time.sleep(0.0005)
 
     def talk(self, written: bytes) -> tuple[bytes, list[tuple[Seen, Any]]]:
         """Write everything, then read until the server has nothing more to say; also return who was reached."""
@@ -142,7 +135,7 @@ class Server:
             with suppress(OSError):
                 while data := connection.recv(65536):
                     answer += data
-        self.wait_until(lambda: not (self.server.server_state.connections or self.server.server_state.tasks))
+        until(lambda: not (self.server.server_state.connections or self.server.server_state.tasks))
         return answer, list(zip(journal.seen, journal.raw_paths, strict=True))
 
 
