@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ..serving import uvicorn_server
 from .certificates import authority
 from .measuring import LogOfKeys, markdown
-from .servers import HOST, Endpoint, uvicorn_server
+from .servers import HOST, Endpoint
 
 
 def pytest_sessionfinish() -> None:
@@ -28,8 +29,9 @@ def _endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     for blob in leaf.cert_chain_pems:
         blob.write_to_path(chain, append=True)
     endpoint = Endpoint()
-    with uvicorn_server(endpoint, ssl_keyfile=str(key), ssl_certfile=str(chain)) as port:
-        endpoint.url = f"https://{HOST}:{port}/jwks"
+    tls = {"ssl_keyfile": str(key), "ssl_certfile": str(chain)}
+    with uvicorn_server(endpoint, lifespan="off", ws="none", **tls) as running:
+        endpoint.url = f"https://{HOST}:{running.port}/jwks"
         yield endpoint
 
 

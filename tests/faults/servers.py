@@ -1,8 +1,7 @@
-"""Servers on loopback: a raw one that breaks HTTP as it is told, and uvicorn for everything well-behaved."""
+"""Key servers: a raw one on loopback that breaks HTTP as it is told, and an app that is well-behaved."""
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 import ssl
@@ -11,8 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from typing import Any
-
-import uvicorn
 
 from ..support import SigningKey
 
@@ -215,19 +212,3 @@ class Endpoint:
             if self.requests[-1].get("if-none-match") == tag:
                 return 304, headers, b""
         return 200, headers, body
-
-
-@contextmanager
-def uvicorn_server(app: Any, **settings: Any) -> Iterator[int]:
-    """Run `app` on a free loopback port; yield the port."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, log_level="critical", **settings)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
-    thread.start()
-    try:
-        yield listener.getsockname()[1]
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        listener.close()

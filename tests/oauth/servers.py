@@ -1,4 +1,4 @@
-"""Real servers on loopback: a token endpoint that answers whatever bytes it is told to, and uvicorn."""
+"""A real server on loopback: a token endpoint that answers whatever bytes it is told to."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import json
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qs
-
-import uvicorn
 
 
 def http_answer(content: Any, status: str = "200 OK", *headers: str) -> bytes:
@@ -99,22 +96,3 @@ def token_server(*answers: bytes | None, tls: ssl.SSLContext | None = None) -> I
         yield server
     finally:
         server.stop()
-
-
-@contextmanager
-def uvicorn_server(app: Any) -> Iterator[str]:
-    """Serve an ASGI app with uvicorn on a free port while the block runs; gives its URL."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    deadline = time.monotonic() + 10
-    while not server.started:
-        assert thread.is_alive(), "uvicorn did not start"
-        assert time.monotonic() < deadline, "uvicorn did not start"
-        time.sleep(0.005)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    try:
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(10)

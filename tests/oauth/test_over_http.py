@@ -24,9 +24,9 @@ from starlette.routing import Mount, Route
 from d1verify import StaticKeyStore
 from d1verify.asgi import D1AuthMiddleware, get_token
 from d1verify.oauth import D1TokenAuth, SigningKey, merchant_jwks
+from tests.serving import uvicorn_server
 from tests.support import SUBJECT, make_verifier
 
-from .servers import uvicorn_server
 from .support import CLIENT_ID, SCOPE, SECRET, SIGNING_KEY, make_access_verifier, make_endpoint
 
 D1_KEY = ECKey.generate_key("P-256", {"kid": "d1-key"}, private=True)
@@ -61,8 +61,8 @@ def merchant_app() -> Starlette:
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    with uvicorn_server(merchant_app()) as served:
-        yield served
+    with uvicorn_server(merchant_app()) as running:
+        yield running.url
 
 
 def assertion_settings(url: str, **changes: Any) -> dict[str, Any]:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import pytest
-import uvicorn
 from starlette.applications import Starlette
 
 from d1verify.testing import ASGISender, FakeD1, URLSender, contract_cases, run_contract
 
+from ..serving import uvicorn_server
 from . import starlette_apps as apps
 from .strict import fake_d1_for_all_cases
 
@@ -47,23 +44,9 @@ def test_catches_a_wrong_app_in_process(build: Callable[[FakeD1], Starlette], me
     assert not failed & {"baseline", "typ-absent", "aud-array"}
 
 
-@contextmanager
-def serving(app: Starlette) -> Iterator[str]:
-    config = uvicorn.Config(app, log_config=None, lifespan="on")
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = uvicorn.Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
-        finally:
-            server.should_exit = True
-            thread.join()
-
-
 def test_a_correct_app_passes_every_case_over_http() -> None:
     fake_d1 = fake_d1_for_all_cases()
-    with serving(apps.correct(fake_d1)) as url, URLSender(url) as send:
+    with uvicorn_server(apps.correct(fake_d1), lifespan="on") as running, URLSender(f"{running.url}/") as send:
         report = run_contract(send, fake_d1)
     assert report.ok, report.table()
     assert [(result.case_id, result.detail) for result in report.skipped] == [

@@ -6,19 +6,18 @@ import importlib.util
 import os
 import re
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import pytest
-import uvicorn
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from d1verify import D1Token
 
+from ..serving import Running, uvicorn_server
 from ..support import until
 from .apps import NESTED, SITES, Seen, Workshop
 from .hostile import ELSEWHERE, GOOD, HOSTS, METHODS, NAMES, OWN_NAMES, VALUES
@@ -102,47 +101,33 @@ def conversations(draw: st.DrawFn) -> Conversation:
 
 
 class Server:
-    """uvicorn on a thread of its own, with a guarded app whose endpoints write down who reached them."""
+    """uvicorn with a guarded app whose endpoints write down who reached them."""
 
-    def __init__(self, parser: str) -> None:
-        self.shop = Workshop(guard)
-        app: Any = SITE.build(self.shop)
-        config = uvicorn.Config(
-            app, host="127.0.0.1", port=0, http=parser, lifespan="off", log_config=None, log_level="critical"
-        )
-        self.server = uvicorn.Server(config)
-        self.thread = threading.Thread(target=self.server.run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self.thread.start()
-        until(lambda: self.server.started)
-        self.port: int = self.server.servers[0].sockets[0].getsockname()[1]
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        self.server.should_exit = True
-        self.thread.join(10)
+    def __init__(self, running: Running, shop: Workshop) -> None:
+        self.running = running
+        self.shop = shop
 
     def talk(self, written: bytes) -> tuple[bytes, list[tuple[Seen, Any]]]:
         """Write everything, then read until the server has nothing more to say; also return who was reached."""
         journal = self.shop.journal
         journal.clear()
         answer = b""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+        with socket.create_connection(("127.0.0.1", self.running.port), timeout=5) as connection:
             with suppress(OSError):  # It may have hung up already, and rightly.
                 connection.sendall(written)
                 connection.shutdown(socket.SHUT_WR)
             with suppress(OSError):
                 while data := connection.recv(65536):
                     answer += data
-        until(lambda: not (self.server.server_state.connections or self.server.server_state.tasks))
+        until(lambda: self.running.idle)
         return answer, list(zip(journal.seen, journal.raw_paths, strict=True))
 
 
 @pytest.fixture(scope="module", params=PARSERS)
 def server(request: pytest.FixtureRequest) -> Iterator[Server]:
-    with Server(request.param) as server:
-        yield server
+    shop = Workshop(guard)
+    with uvicorn_server(SITE.build(shop), http=request.param, lifespan="off") as running:
+        yield Server(running, shop)
 
 
 def check(one: Seen, raw_path: object, written: bytes) -> None:

@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route, Router
 
 from d1verify.testing import ASGISender, Call, Expect, Sender, UnreachableError, URLSender, WSGISender
-from tests.oauth.servers import uvicorn_server
+from tests.serving import uvicorn_server
 
 OWN = ((b"Content-Type", b"application/json"), (b"X-Trace", b"7"))
 
@@ -39,7 +39,7 @@ def send(request: pytest.FixtureRequest) -> Any:
     elif request.param == "wsgi":
         yield WSGISender(wsgi_app, "/usual?a=b", headers=OWN)
     else:
-        with uvicorn_server(asgi_app) as url, URLSender(f"{url}/usual?a=b", headers=OWN) as sender:
+        with uvicorn_server(asgi_app) as running, URLSender(f"{running.url}/usual?a=b", headers=OWN) as sender:
             yield sender
 
 
