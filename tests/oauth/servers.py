@@ -60,10 +60,9 @@ class TokenServer:
             self.requests.append(_read_request(connection))
             answer = self.answer(len(self.requests))
             if answer is None:
-                self._stopped.wait(10)
-                return
-            self.released.wait(10)
-            connection.sendall(answer)
+                self._stopped.wait(60)
+            elif self.released.wait(60):
+                connection.sendall(answer)
 
     def stop(self) -> None:
         self._stopped.set()

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import anyio
-import anyio.lowlevel
 import httpx2
 import pytest
 import trustme
@@ -19,7 +18,8 @@ import trustme
 from d1verify import ConfigurationError, D1Verifier, StaticKeyStore
 from d1verify.keystores import _fetching
 from d1verify.oauth import D1TokenAuth, TokenRequestError
-from tests.support import NOW, SUBJECT, Clock, make_verifier, unb64
+from tests.loads import waiters
+from tests.support import NOW, PATIENCE, SUBJECT, Clock, auntil, make_verifier, unb64, until
 
 from .servers import TokenServer, http_answer, token_answer, token_server
 from .support import JWT_BEARER, SIGNING_KEY
@@ -37,6 +37,11 @@ def make_auth(server: TokenServer | None = None, **changes: Any) -> D1TokenAuth:
         **changes,
     }
     return D1TokenAuth(**settings)
+
+
+def waiting(auth: D1TokenAuth) -> int:
+    """Return how many callers hang on the token request in the air."""
+    return waiters(auth._source._purchase)
 
 
 class D1:
@@ -136,16 +141,16 @@ def test_each_request_has_an_assertion_and_a_correlation_id_of_its_own(server: T
     assert first_form["assertion"].split(".")[1] != second_form["assertion"].split(".")[1]
 
 
-@pytest.mark.parametrize(("seconds", "until"), [(900, 870), (120, 90), (40, 20), (1, 0.5), (3600, 870), (899.5, 869.5)])
-def test_uses_a_token_until_shortly_before_it_expires_and_for_900_seconds_at_most(seconds: float, until: float) -> None:
+@pytest.mark.parametrize(("seconds", "end"), [(900, 870), (120, 90), (40, 20), (1, 0.5), (3600, 870), (899.5, 869.5)])
+def test_uses_a_token_until_shortly_before_it_expires_and_for_900_seconds_at_most(seconds: float, end: float) -> None:
     timer = Clock(0)
     with token_server(token_answer("T1", expires_in=seconds), token_answer("T2")) as server:
         d1, auth = D1("T1", "T2"), make_auth(server, timer=timer)
         get_sync(d1, auth, 1)
-        timer.now = until - 0.01
+        timer.now = end - 0.01
         get_sync(d1, auth, 1)
         assert len(server.requests) == 1
-        timer.now = until
+        timer.now = end
         get_sync(d1, auth, 1)
     assert d1.credentials == ["Bearer T1", "Bearer T1", "Bearer T2"]
 
@@ -300,7 +305,7 @@ def test_the_origin_may_be_spelt_in_other_ways(url: str, server: TokenServer) ->
     assert d1.credentials == ["Bearer T1"]
 
 
-def test_a_redirect_to_another_origin_leaves_the_token_behind(server: TokenServer, get: Get) -> None:
+def test_a_redirect_to_another_origin_leaves_the_token_behind(server: TokenServer) -> None:
     d1, auth = D1("T1"), make_auth(server)
     d1.redirects = {"/banking/v1/cards": "https://evil.example/"}
     with d1.client(auth, follow_redirects=True) as client:
@@ -441,7 +446,7 @@ def test_a_good_answer_after_a_bad_one_is_taken(get: Get) -> None:
 
 
 def test_a_thousand_concurrent_callers_cause_one_token_request(server: TokenServer) -> None:
-    d1, auth = D1("T1"), make_auth(server)
+    d1, auth = D1("T1"), make_auth(server, timeout=60)
     server.released.clear()
     statuses: list[int] = []
 
@@ -452,7 +457,6 @@ def test_a_thousand_concurrent_callers_cause_one_token_request(server: TokenServ
         async with d1.async_client(auth) as client, anyio.create_task_group() as group:
             for _ in range(number):
                 group.start_soon(on_the_loop, client)
-            await anyio.lowlevel.checkpoint()
 
     def loop(backend: str) -> None:
         anyio.run(tasks, 475, backend=backend)
@@ -461,17 +465,11 @@ def test_a_thousand_concurrent_callers_cause_one_token_request(server: TokenServ
     threads += [threading.Thread(target=lambda: statuses.extend(get_sync(d1, auth, 1))) for _ in range(50)]
     for thread in threads:
         thread.start()
-    waiting = auth._source
-    for _ in range(1000):
-        pending = waiting._pending
-        if pending is not None and len(pending._callbacks) == 1000:
-            break
-        threading.Event().wait(0.005)
-    assert waiting._pending is not None
-    assert len(waiting._pending._callbacks) == 1000
+    until(lambda: waiting(auth) == 1000)
     server.released.set()
     for thread in threads:
-        thread.join(20)
+        thread.join(PATIENCE)
+        assert not thread.is_alive()
     assert statuses == [200] * 1000
     assert len(server.requests) == 1
     assert d1.credentials == ["Bearer T1"] * 1000
@@ -479,13 +477,13 @@ def test_a_thousand_concurrent_callers_cause_one_token_request(server: TokenServ
 
 def test_a_thousand_concurrent_callers_share_one_failure() -> None:
     with token_server(http_answer({}, "500 Oops")) as server:
-        d1, auth = D1(), make_auth(server)
+        d1, auth = D1(), make_auth(server, timeout=60)
         server.released.clear()
 
         async def tasks() -> list[object]:
             async with d1.async_client(auth) as client:
                 calls = [asyncio.ensure_future(client.get("/cards")) for _ in range(1000)]
-                await asyncio.sleep(0.2)
+                await auntil(lambda: waiting(auth) == 1000)
                 server.released.set()
                 return list(await asyncio.gather(*calls, return_exceptions=True))
 
@@ -496,17 +494,18 @@ def test_a_thousand_concurrent_callers_share_one_failure() -> None:
 
 
 def test_a_caller_that_is_cancelled_cancels_nobody_else(server: TokenServer) -> None:
-    d1, auth = D1("T1"), make_auth(server)
+    d1, auth = D1("T1"), make_auth(server, timeout=60)
     server.released.clear()
 
     async def run() -> int:
         async with d1.async_client(auth) as client:
             impatient = asyncio.create_task(client.get("/cards"))
             patient = asyncio.create_task(client.get("/cards"))
-            await asyncio.sleep(0.05)
+            await auntil(lambda: waiting(auth) == 2)
             impatient.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await impatient
+            assert waiting(auth) == 1
             server.released.set()
             return (await patient).status_code
 
@@ -523,6 +522,7 @@ def test_no_log_and_no_text_has_a_token_an_assertion_or_a_key(
     get_sync(d1, auth, 1)
     shown = caplog.text + repr(auth) + str(auth) + repr(auth._source._held)
     assert "markmark" not in shown
+    assert str(SIGNING_KEY._signer().as_dict(private=True)["d"]) not in shown
     assert server.requests[0][1]["assertion"].split(".")[2] not in shown
     assert "HTTP Request: POST" in caplog.text
 
