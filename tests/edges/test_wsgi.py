@@ -169,8 +169,18 @@ def test_checks_its_arguments_when_it_is_built(arguments: dict[str, Any], says: 
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
-@pytest.mark.parametrize("header", [None, "Bearer x", f"Bearer {GOOD}"], ids=["none", "bad", "good"])
-def test_keeps_to_pep_3333(method: str, header: str | None, verifier: D1Verifier) -> None:
+@pytest.mark.parametrize(
+    ("header", "status"),
+    [(None, "401 Unauthorized"), ("Bearer x", "401 Unauthorized"), (f"Bearer {GOOD}", "204 No Content")],
+    ids=["none", "bad", "good"],
+)
+def test_keeps_to_pep_3333(method: str, header: str | None, status: str, verifier: D1Verifier) -> None:
+    started: list[str] = []
+
+    def start_response(status: str, _headers: Any, _exc_info: Any = None) -> Any:
+        started.append(status)
+        return lambda _data: None
+
     def empty_app(_environ: Any, start_response: Any) -> Iterable[bytes]:
         start_response("204 No Content", [])
         return []
@@ -180,11 +190,12 @@ def test_keeps_to_pep_3333(method: str, header: str | None, verifier: D1Verifier
     environ.pop("CONTENT_LENGTH", None)
     if header is not None:
         environ["HTTP_AUTHORIZATION"] = header
-    result = checked(environ, lambda _status, _headers, _exc_info=None: lambda _data: None)
+    result = checked(environ, start_response)
     try:
         list(result)
     finally:
         getattr(result, "close", lambda: None)()
+    assert started == [status]
 
 
 class Careless:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
+import stat
 import statistics
 import subprocess
 import sys
@@ -322,10 +322,27 @@ def test_the_interpreter_ends_at_once_with_a_load_in_the_air(gate: Gate, where: 
         gate.open.set()
 
 
+def open_sockets() -> set[int]:
+    """Return this process's open sockets, by numbers that no two of them share at a time."""
+    found = set()
+    for name in os.listdir("/dev/fd"):
+        with suppress(OSError):  # Closed meanwhile, as the folder's own descriptor is.
+            status = os.stat(int(name))
+            if stat.S_ISSOCK(status.st_mode):
+                found.add(status.st_ino)
+    return found
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/fd"), reason="open files are not to be listed here")
 def test_leaves_no_thread_and_no_socket_behind(server: RawServer, gate: Gate) -> None:
+    threads, sockets = set(threading.enumerate()), open_sockets()
+    caches = [KeyCache(HTTPKeyStore(server.url, timeout=30), max_wait=30, load_timeout=60) for _ in range(5)]
+    for cache in caches:
+        threading.Thread(target=cache.warm_up, daemon=True).start()
+    until(lambda: server.connections == 5)
+    assert len(set(threading.enumerate()) - threads) >= 5
+    assert len(open_sockets() - sockets) >= 10  # Both ends of each, and what its event loop has.
     gate.open.set()
-    before = threading.active_count()
-    for _ in range(5):
-        KeyCache(HTTPKeyStore(server.url)).warm_up()
-    gc.collect()
-    until(lambda: threading.active_count() <= before)
+    until(lambda: all(cache.health().state == "fresh" for cache in caches))
+    until(lambda: set(threading.enumerate()) <= threads)
+    until(lambda: open_sockets() <= sockets)

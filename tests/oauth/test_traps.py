@@ -69,9 +69,16 @@ def test_no_log_has_a_token_an_assertion_a_secret_or_a_claim(
 def test_a_refused_request_is_not_logged_by_authlib_either(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     forged = KEY.mint()[:-4] + "AAAA"
-    call(ENDPOINT, assertion_form(forged))
-    call(ENDPOINT, client_form(), basic(CLIENT_ID, "wrongwrong"))
-    call(ENDPOINT, client_form(), basic("nobodynobody", SECRET))
+    assert call(ENDPOINT, assertion_form(forged)).error == (400, "invalid_grant")
+    assert call(ENDPOINT, client_form(), basic(CLIENT_ID, "wrongwrong")).error == (401, "invalid_client")
+    assert call(ENDPOINT, client_form(), basic("nobodynobody", SECRET)).error == (401, "invalid_client")
+    told = [record.getMessage() for record in caplog.records if record.name == "d1verify"]
+    assert [line.rpartition(": ")[2] for line in told if line.startswith("refused a token request: ")] == [
+        "invalid_grant",
+        "invalid_client",
+        "invalid_client",
+    ]
+    assert not [record for record in caplog.records if record.name.startswith("authlib")]
     for secret in (forged[:40], "wrongwrong", "nobodynobody", SECRET, SUBJECT):
         assert secret not in caplog.text
 
