@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
-import trustme
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from d1verify import (
     ANY_SUBJECT,
@@ -26,6 +19,7 @@ from d1verify import (
 )
 from d1verify._settings import verifier_arguments
 
+from .faults.certificates import write_tls_files
 from .support import KEY, NOW, OTHER_KEY, REMOVE, SUBJECT, merged, refused
 
 JWKS = json.dumps({"keys": [KEY.jwk]})
@@ -154,34 +148,12 @@ def test_each_source_gives_its_store() -> None:
 URL = "https://d1.example/jwks"
 
 
-class Files(NamedTuple):
-    """Paths of what mutual TLS needs, and of files that are no good for it."""
-
-    authority: str
-    certificate: str
-    key: str
-    other_key: str
-    encrypted_key: str
-    garbage: str
-
-
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+def tls(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of what mutual TLS needs, and of files that are no good for it."""
     folder = tmp_path_factory.mktemp("tls")
-    authority = trustme.CA()
-    ours, other = authority.issue_cert("merchant.example"), authority.issue_cert("other.example")
-    key = load_pem_private_key(ours.private_key_pem.bytes(), None)
-    contents = {
-        "authority": authority.cert_pem.bytes(),
-        "certificate": ours.cert_chain_pems[0].bytes(),
-        "key": ours.private_key_pem.bytes(),
-        "other_key": other.private_key_pem.bytes(),
-        "encrypted_key": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")),
-        "garbage": b"no PEM at all",
-    }
-    for name, content in contents.items():
-        (folder / name).write_bytes(content)
-    return Files(**{name: str(folder / name) for name in contents})
+    write_tls_files(folder)
+    return folder
 
 
 def http_arguments(**changes: Any) -> dict[str, Any]:
@@ -193,9 +165,9 @@ def http_arguments(**changes: Any) -> dict[str, Any]:
     [(), ("CA_FILE",), ("CERT_FILE", "KEY_FILE"), ("CA_FILE", "CERT_FILE", "KEY_FILE")],
     ids=["nothing more", "authority", "certificate", "authority and certificate"],
 )
-def test_a_url_gives_an_http_store(files: Files, names: tuple[str, ...]) -> None:
-    paths = {"CA_FILE": files.authority, "CERT_FILE": files.certificate, "KEY_FILE": files.key}
-    store = http_arguments(**{f"JWKS_{name}": paths[name] for name in names})["store"]
+def test_a_url_gives_an_http_store(tls: Path, names: tuple[str, ...]) -> None:
+    paths = {"CA_FILE": tls / "ca.pem", "CERT_FILE": tls / "cert.pem", "KEY_FILE": tls / "key.pem"}
+    store = http_arguments(**{f"JWKS_{name}": str(paths[name]) for name in names})["store"]
     assert isinstance(store, HTTPKeyStore)
 
 
@@ -227,18 +199,18 @@ HTTP_REFUSED: list[tuple[dict[str, Any], str]] = [
         for name in ("CA_FILE", "CERT_FILE", "KEY_FILE")
         for path in ("", "/does/not/exist", "/")
     ],
-    ({"JWKS_CA_FILE": "garbage"}, "D1VERIFY_JWKS_CA_FILE must be a PEM file"),
-    ({"JWKS_CERT_FILE": "certificate"}, "must be set together"),
-    ({"JWKS_KEY_FILE": "key"}, "must be set together"),
-    ({"JWKS_CERT_FILE": "certificate", "JWKS_KEY_FILE": "other_key"}, "its own key"),
-    ({"JWKS_CERT_FILE": "certificate", "JWKS_KEY_FILE": "encrypted_key"}, "not encrypted"),
-    ({"JWKS_CERT_FILE": "garbage", "JWKS_KEY_FILE": "key"}, "D1VERIFY_JWKS_CERT_FILE"),
+    ({"JWKS_CA_FILE": "junk.pem"}, "D1VERIFY_JWKS_CA_FILE must be a PEM file"),
+    ({"JWKS_CERT_FILE": "cert.pem"}, "must be set together"),
+    ({"JWKS_KEY_FILE": "key.pem"}, "must be set together"),
+    ({"JWKS_CERT_FILE": "cert.pem", "JWKS_KEY_FILE": "other-key.pem"}, "its own key"),
+    ({"JWKS_CERT_FILE": "cert.pem", "JWKS_KEY_FILE": "locked-key.pem"}, "not encrypted"),
+    ({"JWKS_CERT_FILE": "junk.pem", "JWKS_KEY_FILE": "key.pem"}, "D1VERIFY_JWKS_CERT_FILE"),
 ]
 
 
 @pytest.mark.parametrize(("changes", "named"), HTTP_REFUSED, ids=lambda value: f"{value!r:.70}")
-def test_refuses_what_does_not_fit_a_url(files: Files, changes: dict[str, Any], named: str) -> None:
-    placed = {name: getattr(files, value, value) for name, value in changes.items()}
+def test_refuses_what_does_not_fit_a_url(tls: Path, changes: dict[str, Any], named: str) -> None:
+    placed = {name: str(tls / value) if value.endswith(".pem") else value for name, value in changes.items()}
     with pytest.raises(ConfigurationError, match=named) as caught:
         http_arguments(**placed)
     assert not [value for value in placed.values() if len(value) > 3 and value in str(caught.value)]

@@ -1,13 +1,20 @@
-"""TLS for the fault servers: one authority that the stores trust, and certificates with something wrong."""
+"""TLS for the fault servers: one authority that the stores trust, and certificates and files with something wrong."""
 
 from __future__ import annotations
 
 import datetime as dt
 import functools
 import ssl
+from pathlib import Path
 from types import SimpleNamespace
 
 import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 HOST = "localhost"
 
@@ -59,3 +66,16 @@ def mutual_context() -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     authority().configure_trust(context)
     return context
+
+
+def write_tls_files(folder: Path) -> None:
+    """Write what mutual TLS needs of files, the authority's among them, and files that are no good for it."""
+    leaf, other = authority().issue_cert("merchant.example"), authority().issue_cert("other.example")
+    authority().cert_pem.write_to_path(folder / "ca.pem")
+    leaf.cert_chain_pems[0].write_to_path(folder / "cert.pem")
+    leaf.private_key_pem.write_to_path(folder / "key.pem")
+    other.private_key_pem.write_to_path(folder / "other-key.pem")
+    key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password"))
+    (folder / "locked-key.pem").write_bytes(locked)
+    (folder / "junk.pem").write_text("junk")

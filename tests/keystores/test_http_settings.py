@@ -8,17 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives.serialization import (
-    BestAvailableEncryption,
-    Encoding,
-    PrivateFormat,
-    load_pem_private_key,
-)
 
 from d1verify import ConfigurationError, D1Verifier, HTTPKeyStore, KeyStoreError
 from d1verify._settings import key_store_from
 
-from ..faults.certificates import authority, mutual_context, server_contexts
+from ..faults.certificates import mutual_context, server_contexts, write_tls_files
 from ..faults.servers import RawServer, raw_server, serving
 from ..support import KEY
 
@@ -28,15 +22,7 @@ URL = "https://keys.example/jwks"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tls")
-    leaf, other = authority().issue_cert("merchant.example"), authority().issue_cert("other.example")
-    authority().cert_pem.write_to_path(folder / "ca.pem")
-    leaf.cert_chain_pems[0].write_to_path(folder / "cert.pem")
-    leaf.private_key_pem.write_to_path(folder / "key.pem")
-    other.private_key_pem.write_to_path(folder / "other-key.pem")
-    key = load_pem_private_key(leaf.private_key_pem.bytes(), None)
-    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"password"))
-    (folder / "locked-key.pem").write_bytes(locked)
-    (folder / "junk.pem").write_text("junk")
+    write_tls_files(folder)
     return folder
 
 
