@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from d1verify import D1Verifier, KeyCache, KeySet, KeyStoreError, PublicKey, StaticKeyStore, TokenError
 from d1verify.keys import KeyStore
+from d1verify.observer import DormantObserver, KeyLoad, Verification
 
 NOW = 1_800_000_000
 SUBJECT = "MGW_000001"
@@ -171,6 +172,32 @@ class ScriptedStore:
         if isinstance(answer, Exception):
             raise answer
         return answer
+
+
+class Recorder:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.events: list[Verification | KeyLoad] = []
+
+    def notify(self, event: Verification | KeyLoad) -> None:
+        self.events.append(event)
+
+    @property
+    def verdicts(self) -> list[Verification]:
+        return [event for event in self.events if isinstance(event, Verification)]
+
+    @property
+    def outcomes(self) -> list[tuple[str, bool]]:
+        """Of each verdict, the reason of a refusal or `ok`, and whether the token was known."""
+        return [("ok" if one.error is None else one.error.reason.value, one.cached) for one in self.verdicts]
+
+
+class Sleeper(Recorder, DormantObserver):
+    """A recorder that hears of verdicts from when it is woken."""
+
+    def attach(self, verifier: object, begin: Callable[[], None]) -> None:
+        self.verifier, self.wake = verifier, begin
 
 
 def unmeasured() -> dict[str, str]:

@@ -9,22 +9,10 @@ from unittest.mock import Mock
 import pytest
 
 from d1verify import ConfigurationError, D1Token, KeyCache, KeyStoreError, Reason, TokenError
-from d1verify.observer import DormantObserver, KeyLoad, LoadOutcome, Observers, Verification, notify
+from d1verify.observer import KeyLoad, LoadOutcome, Observers, Verification, notify
 
 from .loads import verifier_over
-from .support import KEY, ScriptedStore, key_set, make_verifier
-
-
-class Recorder:
-    def __init__(self) -> None:
-        self.events: list[Verification | KeyLoad] = []
-
-    def notify(self, event: Verification | KeyLoad) -> None:
-        self.events.append(event)
-
-    @property
-    def verdicts(self) -> list[Verification]:
-        return [event for event in self.events if isinstance(event, Verification)]
+from .support import KEY, Recorder, ScriptedStore, Sleeper, key_set, make_verifier
 
 
 class Broken:
@@ -126,16 +114,6 @@ def test_none_at_all_is_no_observer() -> None:
 def test_refuses_what_is_no_observer_among_them(other: Any) -> None:
     with pytest.raises(ConfigurationError, match="notify"):
         Observers(Recorder(), other)
-
-
-class Sleeper(DormantObserver, Recorder):
-    """Hears of verdicts from when it is woken."""
-
-    def attach(self, verifier: object, begin: Callable[[], None]) -> None:
-        self.verifier, self.wake = verifier, begin
-
-    def notify(self, event: Verification | KeyLoad) -> None:
-        self.events.append(event)
 
 
 @pytest.mark.parametrize("wrap", [lambda one: one, Observers, lambda one: Observers(Observers(one))])

@@ -22,7 +22,7 @@ from d1verify.observer import KeyLoad, LoadOutcome, Observers, Verification
 from d1verify.telemetry import DURATION_BOUNDARIES, OpenTelemetryObserver
 
 from .loads import DOWN, HandLoads, verifier_over
-from .support import KEY, OTHER_KEY, ScriptedStore, key_set, make_verifier, refused
+from .support import KEY, OTHER_KEY, Recorder, ScriptedStore, key_set, make_verifier, refused
 
 Points = dict[tuple[tuple[str, object], ...], Any]
 
@@ -214,18 +214,12 @@ def test_what_falls_before_somebody_listens_is_not_counted() -> None:
 
 
 def test_beside_another_observer_nothing_is_lost_to_that_one(telescope: Telescope) -> None:
-    class Recorder:
-        events = 0
-
-        def notify(self, _event: object) -> None:
-            self.events += 1
-
     recorder = Recorder()
     asleep = OpenTelemetryObserver(metrics.NoOpMeterProvider())
     awake = OpenTelemetryObserver(telescope.provider)
     watched = make_verifier(observer=Observers(asleep, recorder, awake))
     watched.verify(KEY.mint())
-    assert recorder.events == 2  # One load, one verdict.
+    assert len(recorder.events) == 2  # One load, one verdict.
     assert sum(telescope.values("d1verify.verifications").values()) == 1
 
 
