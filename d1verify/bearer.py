@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from .errors import ConfigurationError, D1VerifyError, KeyStoreError, Reason, TokenError
 
-__all__ = ["MAX_HEADER_VALUE_BYTES", "Refusal", "check_realm", "authorization_of", "refusal", "token_from_header"]
+__all__ = ["MAX_HEADER_VALUE_BYTES", "Refusal", "authorization_of", "check_realm", "refusal", "token_from_header"]
 
 # The longest token, the scheme, and room for the spaces between them.
 MAX_HEADER_VALUE_BYTES: Final = 8192 + 64

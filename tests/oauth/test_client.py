@@ -41,7 +41,7 @@ def make_auth(server: TokenServer | None = None, **changes: Any) -> D1TokenAuth:
 
 def waiting(auth: D1TokenAuth) -> int:
     """Return how many callers hang on the token request in the air."""
-    return waiters(auth._source._purchase)
+    return waiters(auth._source._pending)
 
 
 class D1:
