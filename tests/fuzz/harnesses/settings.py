@@ -6,6 +6,8 @@ An input is a list of records `NAME=value`.
 from __future__ import annotations
 
 import re
+import socket
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -34,6 +36,9 @@ _OWN_WORDS: Final = Wording(
     tolerated=("0", "300"),
 )
 _SOURCES: Final = {"D1VERIFY_KEYS", "D1VERIFY_KEYS_PATH", "D1VERIFY_JWKS_URL"}
+_LOOPBACK_NET: Final = 127
+_LOOPBACK_6: Final = bytes(15) + b"\1"
+_MAPPED: Final = bytes(10) + b"\xff\xff"
 # What Kubernetes sets for a Service of this name; none of our variables begins so.
 _SERVICE_LINK: Final = re.compile(r"D1VERIFY_(SERVICE|PORT)(_|$)")
 _LEEWAY: Final = re.compile(r"\s*[0-9]+(\.[0-9]+)?\s*")
@@ -94,8 +99,17 @@ def _check_arguments(arguments: dict[str, Any], environ: dict[str, str]) -> None
 def _check_url(url: str) -> None:
     parts = urlsplit(url)
     require(_is_url(url, {"https", "http"}) and parts.username is None and not parts.fragment, "keys come from a URL")
-    local = (parts.hostname or "") in ("localhost", "::1") or (parts.hostname or "").startswith(("127.", "::ffff:127."))
-    require(parts.scheme == "https" or local, "keys come over TLS or from this machine")
+    require(parts.scheme == "https" or _is_here(parts.hostname or ""), "keys come over TLS or from this machine")
+
+
+def _is_here(host: str) -> bool:
+    """Tell whether the host is this machine, as the system reads addresses: ::1 has many spellings."""
+    with suppress(OSError):
+        return socket.inet_pton(socket.AF_INET, host)[0] == _LOOPBACK_NET
+    with suppress(OSError):
+        address = socket.inet_pton(socket.AF_INET6, host)
+        return address == _LOOPBACK_6 or (address.startswith(_MAPPED) and address[len(_MAPPED)] == _LOOPBACK_NET)
+    return host == "localhost"
 
 
 def _is_url(text: str, schemes: set[str]) -> bool:
