@@ -1,4 +1,4 @@
-"""A bounded memory of answers that were dearly bought."""
+"""A bounded memory of answers that cost much to get."""
 
 from __future__ import annotations
 

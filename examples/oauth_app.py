@@ -1,4 +1,4 @@
-"""The merchant's side of the OAuth 2.0 flow: D1 buys an access token here and calls notify-update with it.
+"""The merchant's side of the OAuth 2.0 flow: D1 obtains an access token here and calls notify-update with it.
 
 Settings come from the `D1VERIFY_…` variables (D1's keys, its environment and one merchant gateway id) and
 

@@ -98,7 +98,7 @@ def run_oauth_demo(*, serve: bool, as_json: bool = False) -> int:
 def _by_hand(client: httpx2.Client, d1: FakeD1, secret: str) -> Iterator[Row]:
     assertion = {"grant_type": JWT_BEARER, "assertion": d1.token()}
     issued = client.post(TOKEN_PATH, data=assertion)
-    yield Row("an access token, bought by hand", ISSUED, _got(issued))
+    yield Row("an access token, requested by hand", ISSUED, _got(issued))
     access_token = _token_in(issued)
     yield from _calls(client, d1, access_token)
     yield from _refused_requests(client, d1, assertion, access_token)
@@ -115,7 +115,7 @@ def _by_d1(url: str, merchant: Merchant, signing_key: SigningKey) -> Iterator[Ro
         audience="stg",
     )
     with httpx2.Client(base_url=url, auth=auth, trust_env=False) as client:
-        yield Row("D1 buys an access token and calls with it", ACCEPTED, _called(client))
+        yield Row("D1 obtains an access token and calls with it", ACCEPTED, _called(client))
         yield Row("D1 calls again", ACCEPTED, _called(client))
     yield Row("token requests for both calls", "1", str(merchant.requests))
 
@@ -162,7 +162,7 @@ def _by_secret(client: httpx2.Client, secret: str) -> Iterator[Row]:
     yield Row("client_credentials, the secret wrong", "401 invalid_client", _got(wrong))
     issued = client.post(TOKEN_PATH, data=form, auth=(CLIENT_ID, secret))
     yield Row("client_credentials, the secret right", ISSUED, _got(issued))
-    yield Row("a call with what that bought", ACCEPTED, _called(client, _token_in(issued)))
+    yield Row("a call with what came of that", ACCEPTED, _called(client, _token_in(issued)))
 
 
 def _called(client: httpx2.Client, token: str | None = None, path: str = _PATH) -> str:

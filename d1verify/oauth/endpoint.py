@@ -17,6 +17,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from .._edge import POLICY_VIOLATION
 from ..bearer import refusal
 from ..errors import ConfigurationError, KeyStoreError, TokenError
 from ..keystores._fetching import checked_url
@@ -30,7 +31,6 @@ from .signing import SigningKey, checked_signing_key
 __all__ = ["MAX_BODY_BYTES", "TokenEndpoint"]
 
 MAX_BODY_BYTES: Final = 16_384
-_POLICY_VIOLATION: Final = 1008  # RFC 6455 §7.4.1
 
 
 class AssertionVerifier(Protocol):
@@ -95,8 +95,8 @@ class TokenEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request (ASGI 3)."""
         if scope["type"] == "websocket":
-            await receive()
-            await send({"type": "websocket.close", "code": _POLICY_VIOLATION, "reason": ""})
+            if (await receive())["type"] == "websocket.connect":
+                await send({"type": "websocket.close", "code": POLICY_VIOLATION, "reason": ""})
             return
         if scope["type"] != "http":
             raise ValueError("TokenEndpoint serves http only")

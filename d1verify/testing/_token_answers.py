@@ -1,4 +1,4 @@
-"""Whether a token endpoint's answer is the one that was expected: a sale, or an error as RFC 6749 §5.2 has it."""
+"""Whether a token endpoint's answer is the one that was expected: a token, or an error as RFC 6749 §5.2 has it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Final
 from .._codec import MalformedError, decode_base64url, parse_object
 from .call import TokenExpect
 
-__all__ = ["MAX_SECONDS", "sold_token", "token_faults"]
+__all__ = ["MAX_SECONDS", "issued_token", "token_faults"]
 
 MAX_SECONDS: Final = 900
 _OK, _UNAUTHORIZED, _SERVER_ERROR = 200, 401, 500
@@ -57,7 +57,7 @@ def token_faults(
         secrets: texts of the request that no token may contain.
     """
     content = _json_object(body)
-    if status == _OK and expect in (TokenExpect.SOLD, TokenExpect.SCOPE_NOT_GRANTED):
+    if status == _OK and expect in (TokenExpect.ISSUED, TokenExpect.SCOPE_NOT_GRANTED):
         return list(_sale_faults(pairs, content, secrets))
     if status >= _SERVER_ERROR:
         return [f"expected {expect}, and the app failed with {status}"]
@@ -68,8 +68,8 @@ def token_faults(
     return [] if codes is None else list(_error_faults(expect, status, pairs, content, codes))
 
 
-def sold_token(body: bytes | str) -> str | None:
-    """Return the access token of an answer that sells one, or None."""
+def issued_token(body: bytes | str) -> str | None:
+    """Return the access token of an answer that grants one, or None."""
     value = _json_object(body).get("access_token")
     return value if isinstance(value, str) and _TOKEN68.fullmatch(value) else None
 

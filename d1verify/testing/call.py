@@ -57,7 +57,7 @@ class TokenExpect(StrEnum):
     request before it reaches the app.
     """
 
-    SOLD = "200 and an access token"
+    ISSUED = "200 and an access token"
     INVALID_REQUEST = "400 invalid_request"
     INVALID_GRANT = "400 invalid_grant"
     INVALID_CLIENT = "401 invalid_client"

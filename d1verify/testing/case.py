@@ -33,7 +33,7 @@ class Need(StrEnum):
         "the kit must know D1's client id and secret: --client-id and --client-secret-file, or from pytest or "
         "run_token_contract FakeD1(client_id=…, client_secret=…)"
     )
-    ACCESS_TOKEN = "an access token must be bought first, as run_token_contract() does"  # noqa: S105 - a sentence
+    ACCESS_TOKEN = "an access token must be obtained first, as run_token_contract() does"  # noqa: S105 - a sentence
 
 
 @dataclass(frozen=True, slots=True)

@@ -67,7 +67,7 @@ class FakeD1:
         client_secret: that secret.
 
     Attributes:
-        access_token: the access token that it has bought, for the cases that call with one;
+        access_token: the access token that it has obtained, for the cases that call with one;
             `run_token_contract` sets it.
 
     Raises:

@@ -9,11 +9,11 @@ from dataclasses import replace
 
 from ._answers import faults
 from ._sending import Answer, CannotSendError, Send, Sender, UnreachableError, as_sender
-from ._token_answers import sold_token
+from ._token_answers import issued_token
 from .call import Call, Expect, TokenExpect
 from .case import Case
 from .cases import access_token_cases, contract_cases, token_endpoint_cases
-from .cases.token_requests import PURCHASE, PURCHASE_BY_SECRET
+from .cases.token_requests import REQUEST_BY_ASSERTION, REQUEST_BY_SECRET
 from .fake_d1 import FakeD1
 from .report import Outcome, Report, Result
 
@@ -21,7 +21,7 @@ __all__ = ["run_contract", "run_token_contract"]
 
 Effects = Callable[[], int]
 
-_MAY_HAVE_EFFECTS = frozenset({Expect.ACCEPTED, TokenExpect.SOLD, TokenExpect.SCOPE_NOT_GRANTED})
+_MAY_HAVE_EFFECTS = frozenset({Expect.ACCEPTED, TokenExpect.ISSUED, TokenExpect.SCOPE_NOT_GRANTED})
 
 
 def run_contract(
@@ -61,7 +61,7 @@ def run_token_contract(
 ) -> Report:
     """Return what came of the OAuth 2.0 flow: of every case about a token endpoint, and what it opens.
 
-    An access token is bought first and kept in `fake_d1.access_token`, for the cases that want one.
+    An access token is obtained first and kept in `fake_d1.access_token`, for the cases that want one.
 
     Args:
         send: how to reach the token endpoint: an `ASGISender`, `WSGISender` or `URLSender`.
@@ -79,7 +79,7 @@ def run_token_contract(
         route: Sender = _Nowhere()
     else:
         route = _Elsewhere(endpoint, guarded) if isinstance(guarded, str) else as_sender(guarded)
-    fake_d1.access_token = _purchase(endpoint, fake_d1)
+    fake_d1.access_token = _by_assertion(endpoint, fake_d1)
     at_endpoint, at_route = _Run(endpoint, fake_d1, None), _Run(route, fake_d1, None)
 
     def result(case: Case) -> Result:
@@ -88,14 +88,14 @@ def run_token_contract(
     return _report((*token_endpoint_cases(), *access_token_cases()) if cases is None else cases, result, on_result)
 
 
-def _purchase(endpoint: Sender, fake_d1: FakeD1) -> str | None:
+def _by_assertion(endpoint: Sender, fake_d1: FakeD1) -> str | None:
     """Return an access token, by whichever grant one is to be had; None if by neither."""
-    for case in (PURCHASE, PURCHASE_BY_SECRET):
+    for case in (REQUEST_BY_ASSERTION, REQUEST_BY_SECRET):
         if case.missing(fake_d1) is None:
             with suppress(CannotSendError):
-                bought = sold_token(endpoint.send_call(case.build(fake_d1)).body)
-                if bought is not None:
-                    return bought
+                obtained = issued_token(endpoint.send_call(case.build(fake_d1)).body)
+                if obtained is not None:
+                    return obtained
     return None
 
 

@@ -45,13 +45,13 @@ def test_obtains_a_token_and_sends_the_contracts_of_endpoint_and_route(
     skipped = {one["case_id"] for one in report["results"] if one["outcome"] == "skipped"}
     assert {re.sub("key-.*", "key", one) for one in skipped} == {"assertion-key", "assertion-cache-beyond-exp"}
     passed = {one["case_id"] for one in report["results"] if one["outcome"] == "passed"}
-    assert {"token-purchase", "token-purchase-by-secret", "token-secret-wrong", "assertion-access-token"} <= passed
+    assert {"token-issued", "token-issued-by-secret", "token-secret-wrong", "assertion-access-token"} <= passed
     assert {"access-token", "access-token-d1-jwt", "access-token-other-merchant"} <= passed
 
 
 def test_without_a_client_it_requests_by_assertion_alone(d1verify: Shell, url: str) -> None:
     arguments = ("contract", url + path_of(GATEWAYS[0]), *OPTIONS, "--token-url", url + TOKEN_PATH)
-    shown = d1verify(*arguments, "--only", "access-token", "--only", "token-purchase-by-secret", "--json", "-")
+    shown = d1verify(*arguments, "--only", "access-token", "--only", "token-issued-by-secret", "--json", "-")
     assert shown.code == 0
     assert [one["outcome"] for one in shown.json["results"]] == ["passed", "skipped"]
 

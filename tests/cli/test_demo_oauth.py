@@ -28,7 +28,7 @@ def test_every_row_is_as_expected_and_d1_obtained_one_token_for_two_calls() -> N
     assert len(rows) >= 20
     assert [row for row in rows if row.got != row.expected] == []
     got = {row.call: row.got for row in rows}
-    assert [got["D1 buys an access token and calls with it"], got["D1 calls again"]] == ["204", "204"]
+    assert [got["D1 obtains an access token and calls with it"], got["D1 calls again"]] == ["204", "204"]
     assert got["token requests for both calls"] == "1"
     assert got["a call with the D1 JWT itself"].startswith("401")
     assert got["the access token as the assertion"] == "400 invalid_grant"

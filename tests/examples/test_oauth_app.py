@@ -1,4 +1,4 @@
-"""Both OAuth examples, under uvicorn: D1 buys a token with its JWT, or with its secret, and calls with it."""
+"""Both OAuth examples, under uvicorn: D1 obtains a token with its JWT, or with its secret, and calls with it."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def test_d1_buys_a_token_with_its_jwt_and_calls_with_it(server: Server) -> None:
             return client.post(path, json={}, headers={} if token is None else authorized(token)).status_code
 
         form = {"grant_type": JWT_BEARER, "assertion": token_now()}
-        sold = client.post("/oauth2/token", data=form)
-        assert (sold.status_code, sold.json()["expires_in"]) == (200, 900)
-        token = sold.json()["access_token"]
+        issued = client.post("/oauth2/token", data=form)
+        assert (issued.status_code, issued.json()["expires_in"]) == (200, 900)
+        token = issued.json()["access_token"]
         assert [post(OWN, token), post(OWN, token), post(OTHERS, token)] == [204, 204, 403]
         assert post(OWN) == 401
         assert post(OWN, token_now()) == 401, "D1's JWT is no access token"
@@ -66,8 +66,8 @@ def test_d1_buys_a_token_with_its_jwt_and_calls_with_it(server: Server) -> None:
 def test_d1_buys_a_token_with_its_secret_and_the_public_key_is_published(server: Server) -> None:
     with httpx2.Client(base_url=server.url, trust_env=False, timeout=20) as client:
         form = {"grant_type": "client_credentials"}
-        sold = client.post("/oauth2/token", data=form, auth=("d1-client", SECRET))
-        assert client.post(OWN, headers=authorized(sold.json()["access_token"])).status_code == 204
+        issued = client.post("/oauth2/token", data=form, auth=("d1-client", SECRET))
+        assert client.post(OWN, headers=authorized(issued.json()["access_token"])).status_code == 204
         assert client.post("/oauth2/token", data=form, auth=("d1-client", "wrong")).status_code == 401
         (published,) = client.get("/.well-known/jwks.json").json()["keys"]
         assert PublicKey.from_jwk(published) == MERCHANT.public

@@ -625,15 +625,18 @@ def test_says_nothing_to_a_caller_that_has_gone() -> None:
 
 def test_closes_websockets_and_refuses_other_scope_types() -> None:
     sent: list[Any] = []
+    came = iter(["websocket.connect", "websocket.disconnect"])
 
     async def receive() -> Any:
-        return {"type": "websocket.connect"}
+        return {"type": next(came)}
 
     async def send(message: Any) -> None:
         sent.append(message)
 
     anyio.run(ENDPOINT, {"type": "websocket"}, receive, send)
     assert [(message["type"], message["code"]) for message in sent] == [("websocket.close", 1008)]
+    anyio.run(ENDPOINT, {"type": "websocket"}, receive, send)
+    assert len(sent) == 1, "a client that has gone is not answered"
     for kind in ("lifespan", "webtransport"):
         with pytest.raises(ValueError, match="http only"):
             anyio.run(ENDPOINT, {"type": kind}, receive, send)

@@ -34,7 +34,7 @@ CONFIG = schemathesis.Config.from_dict(
         "checks": {
             # A form may be as documented and its assertion be worth nothing: an error is an answer, too.
             "positive_data_acceptance": {"enabled": False},
-            # A form that is not may become so on its way; what was sold for is looked at here, form by form.
+            # A form that is not may become so on its way; what a token was issued for is looked at here, form by form.
             "negative_data_rejection": {"enabled": False},
         },
     }

@@ -149,7 +149,11 @@ def test_tells_of_each_result_as_it_comes() -> None:
     assert [result.outcome for result in told] == [Outcome.PASSED, Outcome.FAILED]
 
 
-SALE: tuple[int, dict[str, str], bytes] = (200, {}, b'{"access_token":"bought","token_type":"Bearer","expires_in":900}')
+ISSUED: tuple[int, dict[str, str], bytes] = (
+    200,
+    {},
+    b'{"access_token":"obtained","token_type":"Bearer","expires_in":900}',
+)
 
 
 class RecordingSender:
@@ -164,27 +168,27 @@ class RecordingSender:
         return Answer(*next(self.answers))
 
 
-AT_ENDPOINT = Case("buy", "buy", TokenExpect.REFUSED, "D1", lambda _: call_of(Expect.ACCEPTED), "Something.")
+AT_ENDPOINT = Case("request", "request", TokenExpect.REFUSED, "D1", lambda _: call_of(Expect.ACCEPTED), "Something.")
 AT_ROUTE = Case(
     "use", "use", Expect.ACCEPTED, "D1", lambda d1: call_of(Expect.ACCEPTED, path=d1.call_path("x")), "Something."
 )
 
 
 def test_an_access_token_is_bought_first_and_each_case_goes_where_it_is_about() -> None:
-    fake_d1, endpoint, route = FakeD1(), RecordingSender(SALE, (200, {})), RecordingSender((204, {}))
+    fake_d1, endpoint, route = FakeD1(), RecordingSender(ISSUED, (200, {})), RecordingSender((204, {}))
     told: list[Result] = []
     report = run_token_contract(endpoint, fake_d1, guarded=route, cases=[AT_ENDPOINT, AT_ROUTE], on_result=told.append)
-    assert fake_d1.access_token == "bought"
+    assert fake_d1.access_token == "obtained"
     assert (len(endpoint.calls), len(route.calls)) == (2, 1)
     assert tuple(told) == report.results
-    assert [(result.case_id, result.status) for result in report.results] == [("buy", 200), ("use", 204)]
+    assert [(result.case_id, result.status) for result in report.results] == [("request", 200), ("use", 204)]
 
 
 def test_the_secret_is_tried_where_the_assertion_buys_nothing() -> None:
     fake_d1 = FakeD1(client_id="d1", client_secret="s")
-    endpoint = RecordingSender((400, {}), SALE)
+    endpoint = RecordingSender((400, {}), ISSUED)
     run_token_contract(endpoint, fake_d1, cases=[])
-    assert fake_d1.access_token == "bought"
+    assert fake_d1.access_token == "obtained"
     assert [b"client_credentials" in (call.body or b"") for call in endpoint.calls] == [False, True]
 
 
@@ -203,7 +207,7 @@ def test_a_path_serves_as_the_guarded_route_where_the_call_has_none() -> None:
 
 
 def test_without_a_guarded_route_the_cases_about_it_are_skipped() -> None:
-    report = run_token_contract(RecordingSender(SALE), FakeD1(), cases=[AT_ROUTE])
+    report = run_token_contract(RecordingSender(ISSUED), FakeD1(), cases=[AT_ROUTE])
     assert [result.detail for result in report.skipped] == [
         "the kit must know a route that wants access tokens: run_token_contract(guarded=…)"
     ]
@@ -236,6 +240,6 @@ def test_a_purchase_may_have_effects() -> None:
         done[0] += 1
         return 401, CHALLENGE
 
-    cases = [case_of("one", call_of(expect)) for expect in (TokenExpect.SOLD, TokenExpect.REFUSED)]  # type: ignore[arg-type]
+    cases = [case_of("one", call_of(expect)) for expect in (TokenExpect.ISSUED, TokenExpect.REFUSED)]  # type: ignore[arg-type]
     report = run_contract(send, FAKE_D1, cases=cases, effects=lambda: done[0])
     assert ["effect" in result.detail for result in report.results] == [False, True]

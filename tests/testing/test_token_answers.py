@@ -9,10 +9,10 @@ import pytest
 
 from d1verify.testing import Call, TokenExpect
 from d1verify.testing._answers import faults
-from d1verify.testing._token_answers import sold_token
+from d1verify.testing._token_answers import issued_token
 from tests.support import KEY, REMOVE, merged
 
-SALE = {
+ISSUED = {
     "access_token": "a.b.c",
     "token_type": "Bearer",
     "expires_in": 900,
@@ -24,8 +24,8 @@ CHALLENGE = {**HEADERS, "WWW-Authenticate": 'Basic realm="d1"'}
 Expect = TokenExpect
 
 
-def sale(**changes: Any) -> bytes:
-    return json.dumps(merged(SALE, changes)).encode()
+def issued(**changes: Any) -> bytes:
+    return json.dumps(merged(ISSUED, changes)).encode()
 
 
 def error(code: str, **more: Any) -> bytes:
@@ -33,58 +33,58 @@ def error(code: str, **more: Any) -> bytes:
 
 
 GOOD_SALES = {
-    "as it is": sale(),
-    "nothing that the standard does not ask for": sale(expires_at=REMOVE, scope=REMOVE),
-    "token_type in lower case": sale(token_type="bearer"),
-    "a shorter life": sale(expires_in=1),
-    "an opaque token": sale(access_token="opaque=="),
-    "expires_at without a fraction": sale(expires_at="2027-01-15t08:15:00z"),
-    "expires_at with an offset of nothing": sale(expires_at="2027-01-15T08:15:00+00:00"),
-    "a payload that is no base64url": sale(access_token="a.b~.c"),
+    "as it is": issued(),
+    "nothing that the standard does not ask for": issued(expires_at=REMOVE, scope=REMOVE),
+    "token_type in lower case": issued(token_type="bearer"),
+    "a shorter life": issued(expires_in=1),
+    "an opaque token": issued(access_token="opaque=="),
+    "expires_at without a fraction": issued(expires_at="2027-01-15t08:15:00z"),
+    "expires_at with an offset of nothing": issued(expires_at="2027-01-15T08:15:00+00:00"),
+    "a payload that is no base64url": issued(access_token="a.b~.c"),
 }
 
 
 @pytest.mark.parametrize("body", GOOD_SALES.values(), ids=GOOD_SALES.keys())
 def test_a_sale_is_what_rfc_6749_and_d1_have_it_be(body: bytes) -> None:
     for text in (body, body.decode()):
-        assert faults(Expect.SOLD, 200, HEADERS, text, None) == []
+        assert faults(Expect.ISSUED, 200, HEADERS, text, None) == []
 
 
 LIFE = "expires_in is no whole number of seconds from 1 to 900"
 UTC = "expires_at is no time in UTC as RFC 3339 writes it"
 NO_TOKEN = "access_token is no text that fits behind Bearer"
 BAD_SALES = [
-    (sale(access_token=REMOVE), NO_TOKEN),
-    (sale(access_token=""), NO_TOKEN),
-    (sale(access_token="a b"), NO_TOKEN),
-    (sale(access_token=["a"]), NO_TOKEN),
-    (sale(token_type=REMOVE), "token_type is not Bearer"),
-    (sale(token_type="mac"), "token_type is not Bearer"),
-    (sale(token_type=1), "token_type is not Bearer"),
-    *((sale(expires_in=one), LIFE) for one in (REMOVE, 0, -1, 901, 3600, 864_000, "900", 900.0, True, None)),
-    *((sale(expires_at=one), UTC) for one in ("2027-01-15T08:15:00", "2027-01-15T08:15:00+01:00", "2027-01-15", 900)),
-    (sale(expires_at="2027-13-15T08:15:00Z"), UTC),
-    (sale(scope=["d1"]), "scope is no text"),
-    (sale(refresh_token="x"), "the answer has a refresh_token, which outlives the assertion"),
+    (issued(access_token=REMOVE), NO_TOKEN),
+    (issued(access_token=""), NO_TOKEN),
+    (issued(access_token="a b"), NO_TOKEN),
+    (issued(access_token=["a"]), NO_TOKEN),
+    (issued(token_type=REMOVE), "token_type is not Bearer"),
+    (issued(token_type="mac"), "token_type is not Bearer"),
+    (issued(token_type=1), "token_type is not Bearer"),
+    *((issued(expires_in=one), LIFE) for one in (REMOVE, 0, -1, 901, 3600, 864_000, "900", 900.0, True, None)),
+    *((issued(expires_at=one), UTC) for one in ("2027-01-15T08:15:00", "2027-01-15T08:15:00+01:00", "2027-01-15", 900)),
+    (issued(expires_at="2027-13-15T08:15:00Z"), UTC),
+    (issued(scope=["d1"]), "scope is no text"),
+    (issued(refresh_token="x"), "the answer has a refresh_token, which outlives the assertion"),
 ]
 
 
 @pytest.mark.parametrize(("body", "fault"), BAD_SALES)
 def test_a_sale_that_is_not_is_told_apart(body: bytes, fault: str) -> None:
-    assert faults(Expect.SOLD, 200, HEADERS, body, None) == [fault]
+    assert faults(Expect.ISSUED, 200, HEADERS, body, None) == [fault]
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"access_token=x", sale()[:-1] + b',"scope":"admin"}', b"\xff"])
+@pytest.mark.parametrize("body", [b"", b"[]", b"access_token=x", issued()[:-1] + b',"scope":"admin"}', b"\xff"])
 def test_a_sale_that_is_no_json_object_is_none(body: bytes) -> None:
-    assert "the answer is not a JSON object" in faults(Expect.SOLD, 200, HEADERS, body, None)
-    assert sold_token(body) is None
+    assert "the answer is not a JSON object" in faults(Expect.ISSUED, 200, HEADERS, body, None)
+    assert issued_token(body) is None
 
 
 @pytest.mark.parametrize("cached", [{}, {"Cache-Control": "private"}, {"Cache-Control": "max-age=5, no-store-x"}])
 def test_a_sale_that_may_be_stored_is_told_apart(cached: dict[str, str]) -> None:
     headers = {"Content-Type": "application/json", **cached}
     fault = "the answer may be stored: it has no Cache-Control: no-store"
-    assert faults(Expect.SOLD, 200, headers, sale(), None) == [fault]
+    assert faults(Expect.ISSUED, 200, headers, issued(), None) == [fault]
     assert faults(Expect.UNSTORED_REFUSAL, 400, headers, error("invalid_grant"), None) == [fault]
     assert faults(Expect.INVALID_GRANT, 400, headers, error("invalid_grant"), None) == []
 
@@ -92,9 +92,11 @@ def test_a_sale_that_may_be_stored_is_told_apart(cached: dict[str, str]) -> None
 @pytest.mark.parametrize("kind", [{}, {"Content-Type": "text/html"}, {"Content-Type": "application/jsonp"}])
 def test_an_answer_that_is_not_declared_to_be_json_is_told_apart(kind: dict[str, str]) -> None:
     headers = {"Cache-Control": "private, No-Store", **kind}
-    for expect, status, body in ((Expect.SOLD, 200, sale()), (Expect.INVALID_GRANT, 400, error("invalid_grant"))):
+    for expect, status, body in ((Expect.ISSUED, 200, issued()), (Expect.INVALID_GRANT, 400, error("invalid_grant"))):
         assert faults(expect, status, headers, body, None) == ["the answer is not declared to be JSON"]
-    assert faults(Expect.SOLD, 200, {**HEADERS, "Content-Type": "Application/JSON;charset=UTF-8"}, sale(), None) == []
+    assert (
+        faults(Expect.ISSUED, 200, {**HEADERS, "Content-Type": "Application/JSON;charset=UTF-8"}, issued(), None) == []
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,23 +120,23 @@ def test_an_answer_that_is_not_declared_to_be_json_is_told_apart(kind: dict[str,
     ],
 )
 def test_the_right_refusal_passes(expect: TokenExpect, status: int, code: str) -> None:
-    body = sale() if status == 200 else error(code)
+    body = issued() if status == 200 else error(code)
     assert faults(expect, status, CHALLENGE, body, None) == []
 
 
 WRONG = [
-    (Expect.INVALID_GRANT, 200, sale(), "expected 400 invalid_grant, got 200 and an access token"),
+    (Expect.INVALID_GRANT, 200, issued(), "expected 400 invalid_grant, got 200 and an access token"),
     (Expect.INVALID_GRANT, 400, error("invalid_request"), "expected 400 invalid_grant, got 400 invalid_request"),
     (Expect.INVALID_GRANT, 400, error("invalid_token"), "expected 400 invalid_grant, got 400"),
     (Expect.INVALID_GRANT, 400, b'{"error": ["invalid_grant"]}', "expected 400 invalid_grant, got 400"),
     (Expect.INVALID_GRANT, 400, b"no", "expected 400 invalid_grant, got 400"),
     (Expect.INVALID_GRANT, 401, error("invalid_client"), "expected 400 invalid_grant, got 401 invalid_client"),
     (Expect.INVALID_GRANT, 500, b"", "expected 400 invalid_grant, and the app failed with 500"),
-    (Expect.WRONG_METHOD, 200, sale(), "expected 400, 404 or 405, got 200 and an access token"),
+    (Expect.WRONG_METHOD, 200, issued(), "expected 400, 404 or 405, got 200 and an access token"),
     (Expect.WRONG_METHOD, 501, b"", "expected 400, 404 or 405, and the app failed with 501"),
-    (Expect.SOLD, 201, sale(), "expected 200 and an access token, got 201 and an access token"),
-    (Expect.SOLD, 400, error("invalid_grant"), "expected 200 and an access token, got 400 invalid_grant"),
-    (Expect.SOLD, 302, b"", "expected 200 and an access token, got 302"),
+    (Expect.ISSUED, 201, issued(), "expected 200 and an access token, got 201 and an access token"),
+    (Expect.ISSUED, 400, error("invalid_grant"), "expected 200 and an access token, got 400 invalid_grant"),
+    (Expect.ISSUED, 302, b"", "expected 200 and an access token, got 302"),
 ]
 
 
@@ -172,15 +174,15 @@ def request_with(*secrets: str) -> Call:
 
 def test_a_scope_that_was_made_up_is_found_in_the_answer_and_in_the_token() -> None:
     call = request_with("made-up")
-    inside = sale(access_token=KEY.mint(scope="d1 made-up"))
+    inside = issued(access_token=KEY.mint(scope="d1 made-up"))
     assert faults(Expect.SCOPE_NOT_GRANTED, 200, HEADERS, inside, call) == [
         "the access token has what the request asked for in it"
     ]
-    beside = sale(scope="d1 made-up")
+    beside = issued(scope="d1 made-up")
     assert faults(Expect.SCOPE_NOT_GRANTED, 200, HEADERS, beside, call) == [
         "the answer repeats a part of the credentials"
     ]
-    assert faults(Expect.SCOPE_NOT_GRANTED, 200, HEADERS, sale(), call) == []
+    assert faults(Expect.SCOPE_NOT_GRANTED, 200, HEADERS, issued(), call) == []
 
 
 def test_naming_the_content_type_that_is_wanted_repeats_no_credentials() -> None:

@@ -296,7 +296,7 @@ def fake_d1() -> FakeD1:
 def test_finds_an_endpoint_that_reads_requests_wrongly(reading: Fault, found_by: set[str], fake_d1: FakeD1) -> None:
     merchant = Merchant(fake_d1)
     spoilt = merchant.with_endpoint(Spoilt(merchant.endpoint, reading, None))
-    assert failed(spoilt, fake_d1, {*found_by, "token-purchase"}) == found_by
+    assert failed(spoilt, fake_d1, {*found_by, "token-issued"}) == found_by
 
 
 def test_what_is_spoilt_is_right_otherwise(fake_d1: FakeD1) -> None:
@@ -315,7 +315,7 @@ def test_finds_an_endpoint_that_looks_at_the_first_header_only(fake_d1: FakeD1) 
     assert failed(merchant.with_endpoint(First()), fake_d1) == {"token-secret-two-headers"}
 
 
-def sells(**members: Any) -> Callable[[Message, Message], None]:
+def issues(**members: Any) -> Callable[[Message, Message], None]:
     def spoil(_request: Message, answer: Message) -> None:
         if answer.status == 200:
             answer.change(**members)
@@ -375,11 +375,11 @@ def fails_on_bytes(request: Message, answer: Message) -> None:
 
 
 ANSWERINGS: dict[str, tuple[Callable[[Message, Message], None], set[str]]] = {
-    "expires_in a string": (sells(expires_in="900"), {"token-purchase", "token-purchase-by-secret"}),
-    "expires_in an hour": (sells(expires_in=3600), {"token-purchase"}),
-    "a refresh token": (sells(refresh_token="x"), {"token-purchase"}),
-    "no access token": (sells(access_token=None), {"token-purchase"}),
-    "is stored": (is_stored, {"token-purchase", "token-refusal-unstored"}),
+    "expires_in a string": (issues(expires_in="900"), {"token-issued", "token-issued-by-secret"}),
+    "expires_in an hour": (issues(expires_in=3600), {"token-issued"}),
+    "a refresh token": (issues(refresh_token="x"), {"token-issued"}),
+    "no access token": (issues(access_token=None), {"token-issued"}),
+    "is stored": (is_stored, {"token-issued", "token-refusal-unstored"}),
     "copies the scope": (copies_the_scope, {"token-scope-made-up", "token-scope-beside", "token-scope-malformed"}),
     "repeats the grant": (repeats_the_grant, {"token-grant-made-up"}),
     "repeats the assertion": (repeats_the_assertion, {"token-assertion-echo", "assertion-exp-hour-past"}),

@@ -50,10 +50,10 @@ def contract_cases() -> tuple[Case, ...]:
 
 
 def token_endpoint_cases() -> tuple[Case, ...]:
-    """Return every case about a token endpoint that D1 buys access tokens from (RFC 6749, RFC 7523)."""
+    """Return every case about a token endpoint that D1 requests access tokens from (RFC 6749, RFC 7523)."""
     return (*token_requests.CASES, *token_grants.CASES, *token_clients.CASES, *token_assertions.CASES)
 
 
 def access_token_cases() -> tuple[Case, ...]:
-    """Return every case about a guarded route that wants such an access token; most need one to be bought first."""
+    """Return every case about a guarded route that wants such an access token; most need one to be obtained first."""
     return access_tokens.CASES

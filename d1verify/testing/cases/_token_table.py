@@ -35,16 +35,16 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 # Fields of a form whose value no answer may repeat, not even in part.
 _CREDENTIALS: Final = frozenset({"assertion", "client_assertion", "client_secret"})
-_SALES: Final = (TokenExpect.SOLD, TokenExpect.SCOPE_NOT_GRANTED)
+_ISSUES_ONE: Final = (TokenExpect.ISSUED, TokenExpect.SCOPE_NOT_GRANTED)
 
 
 def by_assertion(fake_d1: FakeD1) -> Fields:
-    """Return the form by which D1 buys a token with a JWT (RFC 7523 §2.1)."""
+    """Return the form by which D1 requests a token with a JWT (RFC 7523 §2.1)."""
     return [("grant_type", JWT_BEARER), ("assertion", fake_d1.token())]
 
 
 def by_client() -> Fields:
-    """Return the form by which D1 buys a token with its secret (RFC 6749 §4.4.2)."""
+    """Return the form by which D1 requests a token with its secret (RFC 6749 §4.4.2)."""
     return [("grant_type", "client_credentials")]
 
 
@@ -96,7 +96,7 @@ def _secrets(expect: TokenExpect, fields: Fields) -> Iterator[str]:
         if name in _CREDENTIALS:
             text = value.decode("latin-1") if isinstance(value, bytes) else value
             # An honest access token may begin as the assertion does: they have claims in common.
-            yield from ([text.rpartition(".")[2]] if expect in _SALES else pieces_of(text))
+            yield from ([text.rpartition(".")[2]] if expect in _ISSUES_ONE else pieces_of(text))
 
 
 def row(  # noqa: PLR0917 - the columns of a table

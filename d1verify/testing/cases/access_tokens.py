@@ -1,4 +1,4 @@
-"""A guarded route that wants access tokens: those that the token endpoint sold, and no D1 JWT."""
+"""A guarded route that wants access tokens: those that the token endpoint issued, and no D1 JWT."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ CASES = (
     _bought(
         Expect.ACCEPTED,
         "access-token",
-        "the access token that D1 has bought",
+        "the access token that D1 has obtained",
         "RFC 6750 §2.1; D1: Get an OAuth 2.0 access token",
         _LOST,
         jwt=_token,

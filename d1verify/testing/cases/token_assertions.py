@@ -1,4 +1,4 @@
-"""Assertions: every token of the contract, posted to the token endpoint; and an access token, to buy the next."""
+"""Assertions: every token of the contract, posted to the token endpoint; and an access token, to obtain the next."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _as_assertion(case: Case) -> Case:
 
 
 def _expectation(case: Case | Call) -> TokenExpect:
-    return TokenExpect.SOLD if case.expect is Expect.ACCEPTED else TokenExpect.INVALID_GRANT
+    return TokenExpect.ISSUED if case.expect is Expect.ACCEPTED else TokenExpect.INVALID_GRANT
 
 
 def _posted_build(case: Case, fake_d1: FakeD1) -> Call:

@@ -15,7 +15,7 @@ from ._token_table import Fields, basic, by_client, by_secret, posted, request, 
 
 __all__ = ["CASES"]
 
-_GUESS = "Somebody without D1's secret buys access tokens and calls as D1."
+_GUESS = "Somebody without D1's secret obtains access tokens and calls as D1."
 _CRASH = "A header of a few bytes brings the endpoint down, or gets past the check by an error."
 _TWO = "One credential is checked and another one decides what is handed out."
 

@@ -15,7 +15,7 @@ __all__ = ["CASES"]
 
 _OTHER = "A grant that nobody meant to offer hands out access tokens by rules that nobody checked."
 _TWO = "One credential is checked and another one decides what is handed out."
-_SCOPE = "Whoever may buy a token at all can buy one for everything."
+_SCOPE = "Whoever may have a token at all can have one for everything."
 _ECHO = "What an attacker writes comes back from the merchant's own host, to be run or logged as the merchant's."
 _MUDDLE = "D1 cannot tell a request that it should mend from one that it should not repeat."
 _CACHE = "A cache on the way keeps the answer and gives it to somebody else."

@@ -1,4 +1,4 @@
-"""How a token request has to look: a POST, a form, each parameter once; and what has to be sold for a good one."""
+"""How a token request has to look: a POST, a form, each parameter once; and that a good one is granted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..case import Case, Need
 from ..fake_d1 import FakeD1
 from ._token_table import FORM, JWT_BEARER, Fields, by_assertion, by_client, by_secret, posted, request, row
 
-__all__ = ["CASES", "PURCHASE", "PURCHASE_BY_SECRET"]
+__all__ = ["CASES", "REQUEST_BY_ASSERTION", "REQUEST_BY_SECRET"]
 
 _LOST = "D1 gets no access token, and its notifications are lost."
 _URLS = "Assertions and secrets end up in access logs and histories, where others find them."
@@ -22,7 +22,7 @@ _FLOOD = "Anyone can make the endpoint read and take apart megabytes, at no cost
 _MEBIBYTE = 1_048_576
 _BOUNDARY = b"d1verify"
 
-_buy = partial(row, TokenExpect.SOLD)
+_issued = partial(row, TokenExpect.ISSUED)
 _refuse = partial(row, TokenExpect.INVALID_REQUEST)
 _wrong_form = partial(row, TokenExpect.WRONG_FORM)
 _wrong_method = partial(row, TokenExpect.WRONG_METHOD)
@@ -107,17 +107,17 @@ def _two_same_assertions(fake_d1: FakeD1) -> Fields:
     return [grant, good, good]
 
 
-PURCHASE = _buy(
-    "token-purchase",
-    "a purchase by assertion, as D1 makes it",
+REQUEST_BY_ASSERTION = _issued(
+    "token-issued",
+    "a request by assertion, as D1 makes it",
     "RFC 7523 §2.1; D1: Get an OAuth 2.0 access token; A247 A248 A249",
     _LOST,
     posted(by_assertion),
 )
 
-PURCHASE_BY_SECRET: Case = _buy(
-    "token-purchase-by-secret",
-    "a purchase by client_credentials, as D1 makes it",
+REQUEST_BY_SECRET: Case = _issued(
+    "token-issued-by-secret",
+    "a request by client_credentials, as D1 makes it",
     "RFC 6749 §4.4.2; D1: outbound specification; A248 A249",
     _LOST,
     posted(lambda _d1: by_client(), _secret_of),
@@ -125,30 +125,30 @@ PURCHASE_BY_SECRET: Case = _buy(
 )
 
 CASES = (
-    PURCHASE,
-    PURCHASE_BY_SECRET,
-    _buy(
+    REQUEST_BY_ASSERTION,
+    REQUEST_BY_SECRET,
+    _issued(
         "token-form-charset",
         "a form that says it is UTF-8",
         "RFC 6749 App. B; A236",
         _LOST,
         posted(by_assertion, content_type=FORM + b";charset=UTF-8"),
     ),
-    _buy(
+    _issued(
         "token-form-type-in-capitals",
         "the form's media type in capitals",
         "RFC 9110 §8.3.1",
         _LOST,
         posted(by_assertion, content_type=FORM.upper()),
     ),
-    _buy(
+    _issued(
         "token-parameter-empty",
         "a scope without a value, which counts as none",
         "RFC 6749 §3.2; A236",
         _LOST,
         posted(_with(("scope", ""))),
     ),
-    _buy(
+    _issued(
         "token-parameter-unknown",
         "a parameter that nobody knows",
         "RFC 6749 §3.2",
