@@ -2,7 +2,8 @@
 
 There is no timer and no thread behind this. A count whose ten seconds are over is written
 when something happens next: a record of the same kind of trouble, a load of the keys, a
-look at their health; what is left then is written when the interpreter ends.
+look at their health; what is left then is written when an ASGI app shuts down, or the
+interpreter ends.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, Final, Generic, NamedTuple, TypeVar
 from ._fork import renew_in_child
 from ._records import Line
 
-__all__ = ["BURST", "WINDOW_SECONDS", "Flood", "Tally", "tell_counts"]
+__all__ = ["BURST", "WINDOW_SECONDS", "Flood", "Tally", "tell_all_counts", "tell_counts"]
 
 WINDOW_SECONDS: Final = 10.0
 BURST: Final = 10
@@ -135,7 +136,8 @@ def tell_counts() -> None:
             flood.tell()
 
 
-def _tell_the_rest() -> None:
+def tell_all_counts() -> None:
+    """Write every count in this process, also those that are still going on: the process is about to end."""
     for flood in list(_untold):
         flood.tell(everything=True)
 
@@ -143,4 +145,4 @@ def _tell_the_rest() -> None:
 @functools.cache
 def _tell_the_rest_at_exit() -> None:
     """Registered with the first count: what is registered last runs first, so before `logging` closes its handlers."""
-    atexit.register(_tell_the_rest)
+    atexit.register(tell_all_counts)

@@ -6,10 +6,10 @@ from typing import Final
 
 from ._freshness import State
 from ._records import ERROR, INFO, WARNING, Line, log, shown
-from ._refusal_log import FailureLog, RefusalLog
+from ._refusal_log import FailureLog, RefusalLog, TokenRequestLog
 from .observer import LoadOutcome
 
-__all__ = ["FailureLog", "KeyLog", "Line", "RefusalLog", "log", "shown"]
+__all__ = ["FailureLog", "KeyLog", "Line", "RefusalLog", "TokenRequestLog", "log", "shown"]
 
 MAX_SHOWN_NAMES: Final = 8
 

@@ -1,16 +1,16 @@
-"""The records of calls: what was refused and why, and what failed inside. Floods of either are summarised."""
+"""The records of calls and token requests: what was refused and why, and what failed inside. Floods are summarised."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ._flood import Flood, Tally
 from ._records import DEBUG, ERROR, WARNING, Line, log, shown
 from .errors import KeyStoreError, Reason, TokenError
 
-__all__ = ["FailureLog", "RefusalLog"]
+__all__ = ["FailureLog", "RefusalLog", "TokenRequestLog"]
 
 
 class _Kind(NamedTuple):
@@ -87,6 +87,33 @@ class RefusalLog:
             Line(kind.level, "refused a call: %s (kid %s)", args, fields).write()
 
 
+class TokenRequestLog:
+    """Writes one record per refused request of a token endpoint; floods are summarised as those of calls are.
+
+    Args:
+        timer: a monotonic clock, in seconds.
+    """
+
+    def __init__(self, timer: Callable[[], float] = time.monotonic) -> None:
+        self._flood: Flood[str] = Flood(_requests, timer)
+
+    def write(self, error: str) -> None:
+        """Write or count the refusal.
+
+        Args:
+            error: the code of the answer (RFC 6749 §5.2).
+        """
+        if log().isEnabledFor(DEBUG) and self._flood.admit(error):
+            fields = {"d1_event": "token_request_refused", "d1_error": error, "d1_count": 1}
+            Line(DEBUG, "refused a token request: %s", (error,), fields).write()
+
+
+def _requests(tally: Tally[str]) -> Line:
+    fields = {"d1_event": "token_requests_refused", "d1_error": tally.key, "d1_count": tally.number, **_times(tally)}
+    args = (f"{tally.number:,}", tally.key, _when(tally))
+    return Line(DEBUG, "refused %s more token requests: %s (%s)", args, fields)
+
+
 def _summary(tally: Tally[_Kind]) -> Line:
     kind = tally.key
     fields = {**kind.fields("calls_refused", tally.number), **_times(tally)}
@@ -100,10 +127,10 @@ def _repeated(tally: Tally[_Failure]) -> Line:
     return Line(ERROR, f"{message}, %s times more (%s)", (kind, f"{tally.number:,}", _when(tally)), fields)
 
 
-def _when(tally: Tally[_Kind] | Tally[_Failure]) -> str:
+def _when(tally: Tally[Any]) -> str:
     within = f"in {tally.seconds:.0f} s"
     return f"{within}, {tally.ago:.0f} s ago" if tally.ago >= 1 else within
 
 
-def _times(tally: Tally[_Kind] | Tally[_Failure]) -> dict[str, object]:
+def _times(tally: Tally[Any]) -> dict[str, object]:
     return {"d1_seconds": round(tally.seconds, 3), "d1_seconds_ago": round(tally.ago, 3)}

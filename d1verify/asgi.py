@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ._edge import checked_flag, checked_token, checked_verifier, close_code
+from ._flood import tell_all_counts
 from ._health_endpoint import HealthEndpoint, Probed
 from ._log import FailureLog
 from ._paths import OPEN_METHODS, checked_paths, is_spelt_out
@@ -188,6 +189,8 @@ class _Warmable(Protocol):
 def d1_lifespan(verifier: _Warmable) -> Callable[[Any], AbstractAsyncContextManager[None]]:
     """Return a lifespan that loads keys before the first request: `Starlette(lifespan=d1_lifespan(verifier))`.
 
+    When the app shuts down, it writes the counts of refused calls that are not in the log yet.
+
     A wrong path or variable then fails the deployment and not the first call. Put it on
     the outermost app: a mounted one never sees lifespan. To add to a lifespan of your
     own, enter it there: `async with d1_lifespan(verifier)(app): ...`.
@@ -200,7 +203,10 @@ def d1_lifespan(verifier: _Warmable) -> Callable[[Any], AbstractAsyncContextMana
     @asynccontextmanager
     async def lifespan(_app: object) -> AsyncIterator[None]:
         await verifier.awarm_up()
-        yield
+        try:
+            yield
+        finally:
+            tell_all_counts()  # A server that a signal ends may end the process without another chance.
 
     return lifespan
 

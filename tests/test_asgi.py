@@ -755,3 +755,14 @@ def test_refuses_a_flag_that_is_not_true_or_false(flag: Any, verifier: D1Verifie
 def test_a_lifespan_warms_what_has_keys_to_warm(verifier: Any) -> None:
     with pytest.raises(ConfigurationError, match="awarm_up"):
         d1_lifespan(verifier)
+
+
+def test_the_last_counts_of_a_flood_are_written_when_the_app_shuts_down(
+    caplog: pytest.LogCaptureFixture, anyio_backend: str
+) -> None:
+    caplog.set_level("DEBUG", "d1verify")
+    with TestClient(starlette_app(make_verifier()), backend=anyio_backend) as client:  # type: ignore[arg-type]
+        for _call in range(15):
+            assert client.get("/who").status_code == 401
+        assert "more calls" not in caplog.text
+    assert "refused 5 more calls: missing_token" in caplog.text

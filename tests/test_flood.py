@@ -14,7 +14,7 @@ import pytest
 
 from d1verify import D1Verifier, KeyStoreError, Reason, TokenError, _flood
 from d1verify._flood import BURST, WINDOW_SECONDS, tell_counts
-from d1verify._refusal_log import FailureLog, RefusalLog
+from d1verify._refusal_log import FailureLog, RefusalLog, TokenRequestLog
 from d1verify.observer import Observers
 
 from .loads import HandLoads
@@ -236,9 +236,9 @@ def test_all_there_is_can_be_told_before_its_time(
     times(20, refusal_log)
     lines(log)
     clock.advance(3)
-    _flood._tell_the_rest()
+    _flood.tell_all_counts()
     assert lines(log) == ["DEBUG: refused 10 more calls: bad_signature (in 3 s)"]
-    _flood._tell_the_rest()
+    _flood.tell_all_counts()
     assert lines(log) == []
 
 
@@ -364,3 +364,30 @@ def test_a_flood_through_a_verifier_is_small(log: pytest.LogCaptureFixture, veri
     for number in range(2000):
         refused(lambda: verifier.verify(f"garbage-{number}"))  # noqa: B023 - called at once
     assert len([line for line in lines(log) if "malformed_token" in line]) <= 2 * BURST
+
+
+def test_a_flood_of_token_requests_is_counted_by_the_code_of_its_answer(
+    log: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    requests = TokenRequestLog(clock)
+    for _request in range(BURST + 5):
+        requests.write("invalid_client")
+    requests.write("invalid_grant")
+    assert log.messages == ["refused a token request: invalid_client"] * BURST + [
+        "refused a token request: invalid_grant"
+    ]
+    log.clear()
+    clock.advance(WINDOW_SECONDS)
+    tell_counts()
+    assert log.messages == ["refused 5 more token requests: invalid_client (in 10 s)"]
+    told = vars(log.records[0])
+    assert (told["d1_event"], told["d1_error"], told["d1_count"]) == ("token_requests_refused", "invalid_client", 5)
+
+
+def test_token_requests_are_not_counted_where_nobody_listens(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
+    caplog.set_level(logging.INFO, logger="d1verify")
+    requests = TokenRequestLog(clock)
+    for _request in range(BURST + 5):
+        requests.write("invalid_client")
+    assert _flood._untold == set()
+    assert caplog.records == []

@@ -29,7 +29,7 @@ from authlib.oauth2.rfc7523 import JWTBearerGrant  # type: ignore[import-untyped
 from authlib.oauth2.rfc9068 import JWTBearerTokenGenerator  # type: ignore[import-untyped]
 from joserfc.jwk import KeySet as JoseKeySet
 
-from .._log import log
+from .._log import TokenRequestLog
 from ..errors import ConfigurationError
 from ..tokens import D1Token
 from ._clients import Clients, basic_credentials
@@ -37,7 +37,7 @@ from ._forms import CLIENT_CREDENTIALS, JWT_BEARER
 from .access_tokens import ACCESS_TOKEN_SECONDS
 from .signing import SigningKey
 
-__all__ = ["NO_STORE", "TokenAnswer", "TokenServer", "checked_scope", "error_answer"]
+__all__ = ["NO_STORE", "TokenAnswer", "TokenServer", "checked_scope"]
 
 DEFAULT_SCOPE: Final = "d1"
 CHALLENGE: Final = 'Basic realm="d1", charset="UTF-8"'
@@ -201,6 +201,7 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is unty
         self._url = url
         self._clients = clients
         self._clock = clock
+        self._request_log = TokenRequestLog()
         self.register_token_generator("default", _Generator(signing_key, issuer, audience))
         self.register_grant(_AssertionGrant)
         if len(clients):
@@ -244,12 +245,16 @@ class TokenServer(AuthorizationServer):  # type: ignore[misc]  # Authlib is unty
         return TokenAnswer(status, NO_STORE, json.dumps(body, separators=(",", ":")).encode("ascii"))
 
     def handle_error_response(self, _request: object, error: OAuth2Error) -> TokenAnswer:
-        return error_answer(error)
+        return self.refuse(error)
+
+    def refuse(self, error: OAuth2Error) -> TokenAnswer:
+        """Return the answer to a request that is refused with `error`, having logged it."""
+        self._request_log.write(error.error)
+        return _error_answer(error)
 
 
-def error_answer(error: OAuth2Error) -> TokenAnswer:
-    """Return the answer to a request that is refused with `error` (RFC 6749 §5.2), in texts of ours."""
-    log().debug("refused a token request: %s", error.error)
+def _error_answer(error: OAuth2Error) -> TokenAnswer:
+    """Return what RFC 6749 §5.2 has it, in texts of ours."""
     # An invalid_request says what is wrong; all who raise it do so with a fixed text.
     description = _DESCRIPTIONS.get(error.error, error.description)
     content = {"error": error.error, "error_description": description}

@@ -24,7 +24,7 @@ from ..keystores._fetching import checked_url
 from ..tokens import D1Token
 from ._clients import Client, Clients
 from ._forms import JWT_BEARER, check_content_type, check_mechanism, parse_form
-from ._grants import NO_STORE, TokenAnswer, TokenServer, checked_scope, error_answer
+from ._grants import NO_STORE, TokenAnswer, TokenServer, checked_scope
 from .access_tokens import AccessTokenVerifier, checked_api_audience, checked_issuer
 from .signing import SigningKey, checked_signing_key
 
@@ -109,14 +109,14 @@ class TokenEndpoint:
 
     async def _answer(self, request: Request) -> TokenAnswer:
         if request.method != "POST":
-            refused = error_answer(InvalidRequestError("the method must be POST", status_code=405))
+            refused = self._server.refuse(InvalidRequestError("the method must be POST", status_code=405))
             return refused._replace(headers={**refused.headers, "Allow": "POST"})
         try:
             return await self._issue(request)
         except OAuth2Error as error:
-            return error_answer(error)
+            return self._server.refuse(error)
         except TokenError:
-            return error_answer(InvalidGrantError())
+            return self._server.refuse(InvalidGrantError())
         except KeyStoreError as error:
             unavailable = refusal(error)
             return TokenAnswer(unavailable.status, {**NO_STORE, **dict(unavailable.headers)}, unavailable.body)
