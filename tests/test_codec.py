@@ -270,3 +270,8 @@ def test_a_number_beyond_a_double_is_found_wherever_it_begins() -> None:
     for before in range(2 * 309):
         with pytest.raises(MalformedError):
             parse_object(f'{{"{"x" * before}":{"9" * 309}}}'.encode())
+
+
+@pytest.mark.parametrize("data", [b"X" * 400, b"x" * 307 + b"7" + b"x" * 200], ids=["no digit", "a digit beside"])
+def test_a_text_without_a_long_number_is_read_by_the_quick_decoder(data: bytes) -> None:
+    assert not _codec._may_have_long_number(data)

@@ -303,6 +303,12 @@ def test_the_fresh_path_takes_no_lock(loaded: HandLoads) -> None:
     assert answers[0] is KEY.public
 
 
+def test_a_call_at_the_very_time_to_load_anew_has_it_loaded(loaded: HandLoads) -> None:
+    loaded.clock.now = loaded.cache._loader.state.refresh_at
+    assert loaded.ask(K) == KEY.public
+    assert loaded.started == 1
+
+
 def test_a_set_is_fresh_until_its_time_to_be_loaded_anew_and_not_at_it(loaded: HandLoads) -> None:
     refresh_at = loaded.cache._loader.state.refresh_at
     loaded.clock.now = math.nextafter(refresh_at, 0)

@@ -202,4 +202,12 @@ SURVIVORS: Final[tuple[Survivor, ...]] = (
         ),
         "a token of that length is never remembered: a quarter of it is the most",
     ),
+    Survivor(
+        Change("bearer", "", 'SEVERAL_CREDENTIALS: Final = b"Bearer ,"', "SEVERAL_CREDENTIALS: Final = b'bEARER ,'"),
+        "the name of the scheme is read in any case",
+    ),
+    Survivor(
+        Change("asgi", "D1AuthMiddleware._sent", "begun = False", "begun = None"),
+        "None is as false as False, and nothing else is asked of it",
+    ),
 )
