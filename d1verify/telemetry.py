@@ -19,7 +19,7 @@ except ImportError as _missing:
     raise ImportError('d1verify.telemetry needs OpenTelemetry: pip install "d1verify[otel]"') from _missing
 
 from ._freshness import Phase
-from ._records import log
+from ._records import WARNING, Line, shown
 from ._version import __version__
 from .errors import Reason
 from .keycache import Health
@@ -37,6 +37,8 @@ OUTCOME: Final = "d1verify.outcome"
 CACHED: Final = "d1verify.cached"
 STATE: Final = "d1verify.keys.state"
 ERROR_TYPE: Final = "error.type"  # OpenTelemetry's semantic conventions; absent where nothing failed
+
+_GAUGES_LOST: Final = "another observer reports to this meter provider by the same name: this one's gauges are lost"
 
 _Attributes = Mapping[str, str | bool]
 
@@ -82,6 +84,7 @@ class OpenTelemetryObserver(DormantObserver):
 
     def __init__(self, meter_provider: metrics.MeterProvider | None = None, *, name: str = "d1verify") -> None:
         self._listening = False
+        self._name = name
         self._verifiers: WeakKeyDictionary[Any, WeakMethod[Callable[[], None]]] = WeakKeyDictionary()
         meter = metrics.get_meter(name, __version__, meter_provider)
         self._verifications = meter.create_counter(
@@ -133,9 +136,8 @@ class OpenTelemetryObserver(DormantObserver):
 
     def _begin(self) -> None:
         if not self._shows_gauges:
-            log().warning(
-                "another observer reports to this meter provider by the same name: this one's gauges are lost"
-            )
+            fields = {"d1_event": "gauges_lost", "d1_observer": shown(self._name)}
+            Line(WARNING, _GAUGES_LOST, (), fields).write()
         self._listening = True
         for verifier in self._living():
             begin = self._verifiers[verifier]()

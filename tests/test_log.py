@@ -5,9 +5,12 @@ What a flood of refusals does is in `test_flood`.
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -295,3 +298,54 @@ def test_a_token_that_speaks_for_the_path_is_not_in_the_log(log: pytest.LogCaptu
     log.clear()
     token.require_subject(token.subject)
     assert refusals(log) == []
+
+
+# what the README lists
+
+ROOT = Path(__file__).parents[1]
+SOURCES = {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in (ROOT / "d1verify").rglob("*.py")}
+# Where the logger itself is called: the one place that writes lines, and what anybody may cause at a token endpoint.
+OWN_LINES = {"d1verify/_records.py", "d1verify/oauth/_grants.py"}
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
+
+
+def events_in(tree: ast.Module) -> Iterator[str]:
+    """Yield each `d1_event` that a module writes; one made of a parameter as often as it is given a text."""
+    for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)):
+        for value in values_of("d1_event", function):
+            names = [node.id for node in ast.walk(value) if isinstance(node, ast.Name)]
+            given = [{name: text} for name in names for text in texts_given_to(function.name, tree)] if names else [{}]
+            assert given, f"{function.name} writes a d1_event that is not in the sources"
+            yield from (eval(ast.unparse(value), dict(one)) for one in given)
+
+
+def values_of(key: str, function: ast.FunctionDef) -> Iterator[ast.expr]:
+    for node in (node for node in ast.walk(function) if isinstance(node, ast.Dict)):
+        yield from (value for name, value in zip(node.keys, node.values, strict=True) if is_text(name, key))
+
+
+def is_text(node: ast.expr | None, text: str) -> bool:
+    return isinstance(node, ast.Constant) and node.value == text
+
+
+def texts_given_to(name: str, tree: ast.Module) -> list[str]:
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+    first = [call.args[0] for call in calls if call.func.attr == name and call.args]  # type: ignore[attr-defined]
+    return [node.value for node in first if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+
+
+def test_the_readme_lists_every_event_and_no_other() -> None:
+    (table,) = re.findall(
+        r"^\| `d1_event` \|.*\n\|[ -|]+\n((?:\|.*\n)+)", (ROOT / "README.md").read_text(), re.MULTILINE
+    )
+    names = [row.split("|")[1].partition(":")[0] for row in table.splitlines()]
+    listed = [event for name in names for event in re.findall(r"`(\w+)`", name)]
+    assert sorted(listed) == sorted({event for tree in SOURCES.values() for event in events_in(tree)})
+
+
+def test_no_record_is_written_without_fields() -> None:
+    calls = [(path, node) for path, tree in SOURCES.items() for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    written = [(path, call) for path, call in calls if ast.unparse(call.func) == "Line"]
+    assert [path for path, call in written if len(call.args) != 4] == []
+    plain = {path for path, call in calls if re.fullmatch(rf"log\(\)\.({'|'.join(LEVELS)})", ast.unparse(call.func))}
+    assert plain <= OWN_LINES

@@ -288,6 +288,8 @@ def test_two_observers_of_one_name_both_count_and_the_second_says_that_it_shows_
     assert "gauges are lost" not in caplog.text
     second = make_verifier(observer=OpenTelemetryObserver(telescope.provider))
     assert caplog.text.count("gauges are lost") == 1
+    (lost,) = [vars(record) for record in caplog.records if "gauges are lost" in record.getMessage()]
+    assert (lost["d1_event"], lost["d1_observer"]) == ("gauges_lost", "d1verify")
     for one in (first, second):
         one.verify(KEY.mint())
     assert sum(telescope.values("d1verify.verifications").values()) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from .._log import log, shown
+from .._records import WARNING, Line, shown
 from ..errors import KeyStoreError
 
 __all__ = ["Contents", "FileReader"]
@@ -13,6 +13,7 @@ __all__ = ["Contents", "FileReader"]
 MAX_FILE_BYTES = 256 * 1024
 SUFFIXES = (".pem", ".json")
 
+_MAY_CHANGE = "anybody on this machine may change %s, where trusted keys come from"
 _SCANS = 3
 # O_NONBLOCK: opening a FIFO must not hang. O_NOFOLLOW: the resolved path is opened, not where it leads by then.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
@@ -93,7 +94,8 @@ class FileReader:
     def _warn_if_writable(self, path: str, status: os.stat_result) -> None:
         if status.st_mode & stat.S_IWOTH and path not in self._warned:
             self._warned.add(path)
-            log().warning("anybody on this machine may change %s, where trusted keys come from", shown(path))
+            fields = {"d1_event": "keys_writable", "d1_path": shown(path)}
+            Line(WARNING, _MAY_CHANGE, (shown(path),), fields).write()
 
 
 def _read_up_to(descriptor: int, limit: int) -> bytes:

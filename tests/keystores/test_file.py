@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from d1verify import ConfigurationError, FileKeyStore, KeyCache, KeySet, KeyStoreError
+from d1verify._records import shown
 from d1verify.keystores import _reading
 
 from ..support import KEY, OTHER_KEY, Clock, SigningKey, refused
@@ -537,6 +538,9 @@ def test_warns_once_of_a_file_and_a_folder_that_anybody_may_change(
         assert list(store.load()) == ["a", "b"]
     assert len(warnings_of(caplog)) == 2
     assert all("anybody on this machine may change" in message for message in warnings_of(caplog))
+    paths = {shown(str(tmp_path)), shown(str(tmp_path / "a.pem"))}
+    assert {vars(record)["d1_path"] for record in caplog.records} == paths
+    assert {vars(record)["d1_event"] for record in caplog.records} == {"keys_writable"}
 
 
 def test_does_not_warn_of_what_only_owner_and_group_may_change(
