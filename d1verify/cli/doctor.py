@@ -13,7 +13,7 @@ from .._loading import start_thread
 from ..keys import KeyStore
 from ._checkup import Check, Mark, failure, listed, passed, skipped, warning
 from ._checkup_files import check_key_files
-from ._checkup_secrets import check_folder, check_text
+from ._checkup_secrets import ADVICE, check_file, check_folder, check_text, is_in_file, is_in_text
 from ._checkup_settings import Settings, read_settings
 from .keys import examine as examine_keys
 from .output import ExitCode, print_json, stdout
@@ -95,7 +95,7 @@ def _looks(settings: Settings, environ: Mapping[str, str]) -> dict[str, Callable
     if store is None:
         looks["keys"] = lambda: [skipped("keys", "there is no source that can be used")]
     elif variable == "D1VERIFY_KEYS":
-        looks["keys"] = lambda: _keys(variable, variable, store)
+        looks["keys"] = lambda: _keys(variable, variable, store, is_private=is_in_text(value))
         looks["private keys"] = lambda: [check_text(value)]
     elif not os.path.exists(value):
         missing = "there is nothing at D1VERIFY_KEYS_PATH, or this user may not go there"
@@ -104,11 +104,14 @@ def _looks(settings: Settings, environ: Mapping[str, str]) -> dict[str, Callable
         named = "D1VERIFY_KID is for a single file, and D1VERIFY_KEYS_PATH is a folder"
         advice = "unset it: the files of a folder are named by their key ids"
         looks["keys"] = lambda: [failure("keys", named, advice, ExitCode.UNAVAILABLE)]
-    else:
+    elif os.path.isdir(value):
         looks["keys"] = lambda: _keys(variable, value, store)
         looks["files"] = lambda: check_key_files(value)
-        if os.path.isdir(value):
-            looks["private keys"] = lambda: [check_folder(value)]
+        looks["private keys"] = lambda: [check_folder(value)]
+    else:
+        looks["keys"] = lambda: _keys(variable, value, store, is_private=is_in_file(value))
+        looks["files"] = lambda: check_key_files(value)
+        looks["private keys"] = lambda: [check_file(value)]
     clock = skipped("clock", "no endpoint to compare it with", "compare it with a time server: tokens last for minutes")
     return {**looks, "clock": lambda: [clock]}
 
@@ -135,21 +138,20 @@ def _endpoint(settings: Settings) -> Iterator[Check]:
     )
 
 
-def _keys(variable: str, source: str, store: KeyStore) -> list[Check]:
-    """Return what a verifier would trust and what it would leave out."""
+def _keys(variable: str, source: str, store: KeyStore, *, is_private: bool = False) -> list[Check]:
+    """Return what a verifier would trust and what it would leave out, of a source that may be a private key itself."""
     report = {**examine_keys(source, store), "source": variable}  # The value may hold a key or a secret.
-    checks = [_usable(report), _left_out(report)]
+    checks = [_usable(report, is_private=is_private), _left_out(report)]
     return checks if report["skipped"] or report["error"] is None else checks[:1]
 
 
-def _usable(report: dict[str, Any]) -> Check:
+def _usable(report: dict[str, Any], *, is_private: bool) -> Check:
     if report["error"] is not None:
-        is_url = report["kind"] == "URL"
-        advice = (
-            "see the lines below"
-            if is_url
-            else "put D1's public keys there, as PEM (its key id in D1VERIFY_KID), JWK or JWK Set"
-        )
+        advice = "put D1's public keys there, as PEM (its key id in D1VERIFY_KID), JWK or JWK Set"
+        if is_private:
+            advice = f"{ADVICE}; then {advice}"
+        elif report["kind"] == "URL":
+            advice = "see the lines below"
         why = report["error"].removeprefix("the verification keys are not available: ")
         return failure("keys", why, advice, ExitCode.UNAVAILABLE)._replace(details=report)
     bound = report["withdrawal_bound"]

@@ -140,6 +140,7 @@ class TestKeys:
         value = KEY.private_pem if form == "pem" else b64(KEY.private_pem.encode())
         checks = look(KEYS=value, KID="k")
         assert (checks["keys"].mark, checks["private keys"].mark) == (Mark.FAIL, Mark.FAIL)
+        assert str(checks["keys"].advice).startswith(str(checks["private keys"].advice))
         assert look()["private keys"].mark is Mark.OK
 
     def test_the_clock_has_nothing_to_be_compared_with(self, look: Look) -> None:
@@ -188,6 +189,16 @@ class TestCommand:
         (folder / "x.key").write_text(KEY.private_pem)
         environ(KEYS=None, KEYS_PATH=str(folder))
         assert d1verify("doctor").code == 1
+
+    @pytest.mark.parametrize(("code", "name"), [(1, "k.json"), (3, "k.key")])
+    def test_ends_by_whether_a_private_key_is_beside_the_file_or_is_the_file(
+        self, d1verify: Shell, environ: Callable[..., None], tmp_path: Path, code: int, name: str
+    ) -> None:
+        assert d1verify("keygen", "k").code == 0
+        environ(KEYS=None, KEYS_PATH=str(tmp_path / name))
+        shown = d1verify("doctor")
+        assert shown.code == code
+        assert "fail    private keys        in k.key, k.private.jwk -> move it off this machine" in shown.out
 
     def test_with_strict_a_warning_is_a_failure(self, d1verify: Shell, environ: Callable[..., None]) -> None:
         environ()

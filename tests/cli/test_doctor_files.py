@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from cryptography.hazmat.primitives.serialization import (
 from d1verify.cli import _checkup_secrets, doctor
 from d1verify.cli._checkup import Check, Mark
 from d1verify.cli._checkup_files import check_private
-from d1verify.cli._checkup_secrets import check_folder, holds_private_key
+from d1verify.cli._checkup_secrets import ADVICE, check_file, check_folder, holds_private_key
 from tests.support import KEY, OTHER_KEY, b64
 
 from .checkup import Look
@@ -239,7 +240,7 @@ class TestPrivateKeys:
         from d1verify.cli.material import generate
 
         generate("k-1", folder, as_json=False)
-        assert of_folder("private keys").seen in ("in k-1.key, k-1.private.jwk", "in k-1.private.jwk, k-1.key")
+        assert of_folder("private keys").seen == "in k-1.key, k-1.private.jwk"
 
     def test_links_are_not_followed(self, folder: Path, tmp_path: Path) -> None:
         (tmp_path / "elsewhere").mkdir()
@@ -276,6 +277,100 @@ class TestPrivateKeys:
         real = os.stat
         monkeypatch.setattr(os, "stat", lambda path: SimpleNamespace(st_dev=-1) if path == str(folder) else real(path))
         assert check_folder(str(folder)).seen == "none in 1 files; there is more than was looked at"
+
+
+class TestPrivateKeysAtASingleFile:
+    @pytest.fixture
+    def file(self, folder: Path) -> Path:
+        return folder / f"{KEY.kid}.pem"
+
+    @pytest.fixture
+    def of_file(self, look: Look, file: Path) -> Of:
+        """Return what gives the check of that name for the file alone."""
+        return lambda name: look(KEYS=None, KEYS_PATH=str(file))[name]
+
+    def test_is_told_where_there_is_none(self, of_file: Of, folder: Path) -> None:
+        (folder / "notes").touch()
+        assert (of_file("private keys").mark, of_file("private keys").seen) == (Mark.OK, "none in 2 files")
+
+    @pytest.mark.parametrize("suffix", ["pem", "json"])
+    def test_what_keygen_makes_is_found_beside_the_public_half(self, look: Look, folder: Path, suffix: str) -> None:
+        from d1verify.cli.material import generate
+
+        generate("k-1", folder, as_json=False)
+        checks = look(KEYS=None, KEYS_PATH=str(folder / f"k-1.{suffix}"))
+        assert checks["keys"].mark is Mark.OK
+        check = checks["private keys"]
+        assert (check.mark, check.seen) == (Mark.FAIL, "in k-1.key, k-1.private.jwk")
+        assert check.advice == f"{ADVICE}; if it is for something else, give the key file a folder of its own"
+
+    @pytest.mark.parametrize("content", [KEY.private_pem, '{"kty":"EC","d":"c2VjcmV0c2VjcmV0"}'], ids=["PEM", "JWK"])
+    @pytest.mark.parametrize("suffix", ["pem", "json", "key"])
+    def test_a_file_that_is_one_itself_is_to_be_moved_off(
+        self, look: Look, folder: Path, suffix: str, content: str
+    ) -> None:
+        file = folder / f"k.{suffix}"
+        file.write_text(content)
+        checks = look(KEYS=None, KEYS_PATH=str(file))
+        assert (checks["private keys"].seen, checks["private keys"].advice) == (f"in {file.name}", ADVICE)
+        assert (checks["keys"].mark, checks["keys"].code) == (Mark.FAIL, 3)
+        assert str(checks["keys"].advice).startswith(f"{ADVICE}; then put D1's public keys there")
+
+    def test_a_file_that_is_no_key_at_all_is_to_be_replaced(self, of_file: Of, file: Path) -> None:
+        file.write_text("junk")
+        assert str(of_file("keys").advice).startswith("put D1's public keys there")
+        assert of_file("private keys").mark is Mark.OK
+
+    def test_one_among_public_ones_is_found(self, look: Look, folder: Path) -> None:
+        file = folder / "keys.json"
+        file.write_text(json.dumps({"keys": [KEY.jwk, {**OTHER_KEY.jwk, "d": "c2VjcmV0c2VjcmV0"}]}))
+        checks = look(KEYS=None, KEYS_PATH=str(file))
+        assert (checks["keys"].mark, checks["private keys"].seen) == (Mark.OK, "in keys.json")
+
+    def test_folders_beside_it_are_left_alone(self, of_file: Of, folder: Path) -> None:
+        (folder / "below").mkdir()
+        (folder / "below" / "k.key").write_text(OTHER_KEY.private_pem)
+        assert (of_file("private keys").mark, of_file("private keys").seen) == (Mark.OK, "none in 1 files")
+
+    def test_beside_it_is_also_where_its_link_leads(self, of_file: Of, file: Path, folder: Path) -> None:
+        """As Kubernetes lays a secret out in which both halves are."""
+        real = folder / "..2026"
+        real.mkdir()
+        shutil.move(file, real)
+        (real / "k.key").write_text(KEY.private_pem)
+        (folder / "..data").symlink_to("..2026")
+        for name in (file.name, "k.key"):
+            (folder / name).symlink_to(f"..data/{name}")
+        assert of_file("keys").mark is Mark.OK
+        assert of_file("private keys").seen == "in ..2026/k.key"
+
+    def test_a_path_from_where_the_app_runs_is_looked_at(
+        self, look: Look, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (folder / "k.key").write_text(KEY.private_pem)
+        monkeypatch.chdir(folder)
+        assert look(KEYS=None, KEYS_PATH=f"{KEY.kid}.pem")["private keys"].seen == "in k.key"
+
+    def test_what_could_not_be_looked_at_is_told(
+        self, of_file: Of, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        (folder / "large").write_bytes(b"x" * 300_000)
+        check = of_file("private keys")
+        assert (check.mark, check.seen) == (Mark.WARN, "none in 1 files; 1 could not be read or are too large")
+        assert check.advice == "give the key file a folder of its own"
+        monkeypatch.setattr(_checkup_secrets, "MAX_ENTRIES", 1)
+        assert of_file("private keys").seen.endswith("there is more than was looked at")
+
+    def test_in_a_folder_that_cannot_be_listed_the_file_itself_is_looked_at(
+        self, file: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def denied(_path: str) -> list[str]:
+            raise PermissionError(13, "Permission denied")
+
+        monkeypatch.setattr(os, "scandir", denied)
+        assert check_file(str(file)).mark is Mark.SKIPPED
+        file.write_text(KEY.private_pem)
+        assert (check_file(str(file)).mark, check_file(str(file)).seen) == (Mark.FAIL, f"in {file.name}")
 
 
 def test_a_folder_that_goes_away_meanwhile_breaks_one_check_and_no_more(
