@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Final
 
 from d1verify import TokenError
@@ -13,21 +11,11 @@ from d1verify.verifier import D1Verifier
 from ..support import SigningKey
 from .deployments import Deployment, Restarted
 
-__all__ = ["STEPS", "Runbook", "steps_of_the_readme"]
+__all__ = ["STEPS", "Runbook"]
 
-README: Final = Path(__file__).parents[2] / "README.md"
 LONGEST_LIFE: Final = 900
 LEEWAY: Final = 30
 STRANGER: Final = SigningKey("nobody-knows")
-
-_SECTION: Final = re.compile(r"^#+ Rotate keys\n(.*?)(?=^#)", re.DOTALL | re.MULTILINE)
-_STEP: Final = re.compile(r"^\d+\. \*\*(.+?)\*\*", re.MULTILINE)
-
-
-def steps_of_the_readme() -> list[str]:
-    """Return the names of the steps as the README numbers them."""
-    section = _SECTION.search(README.read_text())
-    return _STEP.findall(section[1]) if section else []
 
 
 class Runbook:

@@ -9,17 +9,20 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
 from d1verify import D1Verifier, FileKeyStore, KeyCache, KeyStoreError, TokenError, _loading
-from d1verify.cli.keys import examine
-from d1verify.cli.sources import store_from
+from d1verify.asgi import health_endpoint
 from d1verify.keystores import file
 
 from ..support import SUBJECT, Clock, SigningKey, refused
 from .deployments import DEPLOYMENTS, Deployment, Restarted
-from .runbook import STEPS, Runbook, steps_of_the_readme
+from .readme import STEPS_OF_THE_README, WAITS_OF_THE_README
+from .runbook import STEPS, Runbook
 
 RELOADING = [name for name, kind in DEPLOYMENTS.items() if not issubclass(kind, Restarted)]
+# The command cannot look into these.
+IN_CODE = {DEPLOYMENTS["own store"], DEPLOYMENTS["static"]}
 OLD, NEW = SigningKey("d1-2026"), SigningKey("d1-2027")
 
 
@@ -36,7 +39,11 @@ def deployment(
 
 
 def test_steps_carried_out_here_are_those_of_the_readme() -> None:
-    assert steps_of_the_readme() == list(STEPS)
+    assert list(STEPS) == STEPS_OF_THE_README
+
+
+def test_stores_rotated_here_are_those_of_the_readme() -> None:
+    assert {kind.row for kind in DEPLOYMENTS.values()} == WAITS_OF_THE_README.keys()
 
 
 @pytest.mark.parametrize("busy", [True, False], ids=["busy", "idle"])
@@ -46,7 +53,8 @@ def test_runbook_refuses_no_valid_call_and_the_withdrawn_key_in_time(deployment:
     assert runbook.accepted > (500 if busy else 10)
 
 
-@pytest.mark.parametrize("deployment", ["folder"], indirect=True)
+# Where keys are read once the restart is the wait, and cannot be left out.
+@pytest.mark.parametrize("deployment", RELOADING, indirect=True)
 @pytest.mark.parametrize("left_out", ["Wait", "Let the old tokens expire", "Withdraw"])
 def test_step_left_out_is_noticed(deployment: Deployment, left_out: str) -> None:
     runbook = Runbook(deployment, OLD, NEW, busy=True)
@@ -59,15 +67,24 @@ def test_keys_are_seen_where_the_runbook_says_to_look(deployment: Deployment, ca
     with caplog.at_level(logging.INFO, "d1verify"):
         runbook.publish()
         runbook.wait()
-        assert caplog.messages.count("keys loaded: 2 usable (d1-2026, d1-2027)") == len(deployment.verifiers)
-        assert _listed(deployment) in ({"d1-2026", "d1-2027"}, None)
+        assert_seen(deployment, caplog.messages, OLD, NEW)
         runbook.switch()
         runbook.let_old_tokens_expire()
         caplog.clear()
         runbook.withdraw()
         runbook.check()
-        assert caplog.messages.count("keys loaded: 1 usable (d1-2027)") == len(deployment.verifiers)
-        assert _listed(deployment) in ({"d1-2027"}, None)
+        assert_seen(deployment, caplog.messages, NEW)
+
+
+def assert_seen(deployment: Deployment, log: list[str], *keys: SigningKey) -> None:
+    """See that every place to look at, of every process, shows these keys and no other."""
+    kids = [key.kid for key in keys]
+    assert log.count(f"keys loaded: {len(kids)} usable ({', '.join(kids)})") == len(deployment.verifiers)
+    for verifier in deployment.verifiers:
+        assert TestClient(health_endpoint(verifier)).get("/").json()["usable_keys"] == len(kids)
+        assert deployment.usable_by_metric(verifier) == len(kids)
+        assert list(verifier.health().kids) == kids
+    assert deployment.listed() == (None if type(deployment) in IN_CODE else set(kids))
 
 
 def test_emergency_withdrawal_holds_at_once(deployment: Deployment) -> None:
@@ -123,10 +140,3 @@ def test_files_rotate_in_real_time(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(TokenError) as caught:
         verifier.verify(OLD.mint(exp=time.time() + life))
     assert caught.value.reason.value == "unknown_key"
-
-
-def _listed(deployment: Deployment) -> set[str] | None:
-    """Return the key ids that `d1verify keys` shows; None where it cannot look."""
-    if not deployment.source:
-        return None
-    return {key["kid"] for key in examine(deployment.source, store_from(deployment.source))["keys"]}
