@@ -110,15 +110,6 @@ SURVIVORS: Final[tuple[Survivor, ...]] = (
     ),
     Survivor(
         Change(
-            "bearer",
-            "_as_bytes",
-            'return value.encode("utf-8", "replace") if isinstance(value, str) else value',
-            'return value.encode("UTF-8", "replace") if isinstance(value, str) else value',
-        ),
-        _CODEC_NAME,
-    ),
-    Survivor(
-        Change(
             "asgi",
             "_is_excluded",
             'elif root_path and "/" in path[1:]:',
@@ -192,15 +183,6 @@ SURVIVORS: Final[tuple[Survivor, ...]] = (
             'return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, ))',
         ),
         _BYTE_ORDER,
-    ),
-    Survivor(
-        Change(
-            "verifier",
-            "TokenVerifier._reused",
-            "if value[: len(_USUAL_SCHEME)] != _USUAL_SCHEME or len(value) > bearer.MAX_HEADER_VALUE_BYTES:",
-            "if value[: len(_USUAL_SCHEME)] != _USUAL_SCHEME or len(value) >= bearer.MAX_HEADER_VALUE_BYTES:",
-        ),
-        "a token of that length is never remembered: a quarter of it is the most",
     ),
     Survivor(
         Change("bearer", "", 'SEVERAL_CREDENTIALS: Final = b"Bearer ,"', "SEVERAL_CREDENTIALS: Final = b'bEARER ,'"),
