@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).resolve().parents[1] / "d1verify"
+import d1verify
+
+PACKAGE = Path(d1verify.__file__).parent  # where it is installed: the wheel is tried without this tree
 
 # From the top of the house down: a room imports rooms above it and none below or beside it.
 # Some of the private ones may not be there.

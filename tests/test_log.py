@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+import d1verify
 from d1verify import KeyStoreError, Reason, TokenError, _flood
 from d1verify._freshness import State
 from d1verify._log import KeyLog, Line, RefusalLog, shown
@@ -303,7 +304,8 @@ def test_a_token_that_speaks_for_the_path_is_not_in_the_log(log: pytest.LogCaptu
 # what the README lists
 
 ROOT = Path(__file__).parents[1]
-SOURCES = {str(path.relative_to(ROOT)): ast.parse(path.read_text()) for path in (ROOT / "d1verify").rglob("*.py")}
+PACKAGE = Path(d1verify.__file__).parent
+SOURCES = {str(path.relative_to(PACKAGE.parent)): ast.parse(path.read_text()) for path in PACKAGE.rglob("*.py")}
 # The one place where the logger itself is called.
 WRITER = {"d1verify/_records.py"}
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
