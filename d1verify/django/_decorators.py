@@ -108,7 +108,8 @@ def _opened(view: V, *, methods: frozenset[str]) -> V:
         markcoroutinefunction(opened)
     setattr(opened, _OPEN_METHODS, methods)
     exempt: Any = opened
-    return exempt  # type: ignore[no-any-return]
+    decorated: V = exempt
+    return decorated
 
 
 def _guarded(view: V, *, guard: Callable[[], Guard], path_kwarg: str | None) -> V:

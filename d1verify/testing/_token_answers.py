@@ -58,7 +58,7 @@ def token_faults(
     """
     content = _json_object(body)
     if status == _OK and expect in (TokenExpect.ISSUED, TokenExpect.SCOPE_NOT_GRANTED):
-        return list(_sale_faults(pairs, content, secrets))
+        return list(_grant_faults(pairs, content, secrets))
     if status >= _SERVER_ERROR:
         return [f"expected {expect}, and the app failed with {status}"]
     allowed = _REFUSALS.get(expect, {})
@@ -93,7 +93,7 @@ def _code_in(content: dict[str, Any]) -> str:
     return code if isinstance(code, str) else ""
 
 
-def _sale_faults(pairs: Pairs, content: dict[str, Any], secrets: Collection[str]) -> Iterator[str]:
+def _grant_faults(pairs: Pairs, content: dict[str, Any], secrets: Collection[str]) -> Iterator[str]:
     """RFC 6749 §5.1, and D1's published answer: `expires_in` is 900 at most, `expires_at` is RFC 3339 in UTC."""
     yield from _form_faults(pairs, content)
     kind, seconds = content.get("token_type"), content.get("expires_in")

@@ -1,8 +1,9 @@
-"""Starts an example by the command that its docstring gives, and stops it again."""
+"""Starts an example by the command that its docstring gives, and stops it again; or loads it."""
 
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import shlex
 import shutil
@@ -13,6 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import IO
 
 from tests.support import KEY, SUBJECT, SigningKey, d1_claims, unmeasured
@@ -28,6 +30,16 @@ _SERVERS = ("uvicorn", "gunicorn", "python")
 _START_OF_A_JWT = "eyJ"  # a brace and a quote in base64url
 # The first is how uvicorn says it, the second how gunicorn does.
 _ADDRESS = re.compile(r"(?:running on|Listening at:) (http://127\.0\.0\.1:\d+)")
+
+
+def load(example: Path) -> ModuleType:
+    """Return the example as a module, run anew: what it reads from the environment has to be there."""
+    spec = importlib.util.spec_from_file_location(example.stem, example)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class Server:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ from d1verify.testing.case import Need
 from tests.support import KEY, OTHER_KEY, SUBJECT
 
 from .proxying import FOLDER, App, Received, proxying, talk
-from .serving import NOTIFY_UPDATE, SETTINGS, authorized, command_of, serving, token_now
+from .serving import NOTIFY_UPDATE, SETTINGS, authorized, command_of, load, serving, token_now
 
 EXAMPLE = FOLDER / "auth_app.py"
 OWN, OTHERS = NOTIFY_UPDATE.format(SUBJECT), NOTIFY_UPDATE.format("MGW_000002")
@@ -370,12 +369,7 @@ def auth_app(monkeypatch: pytest.MonkeyPatch, **changes: str) -> ModuleType:
     """Return the example as a module, loaded with these variables."""
     for name, value in {**SETTINGS, **changes}.items():
         monkeypatch.setenv(name, value)
-    spec = importlib.util.spec_from_file_location("auth_app", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(EXAMPLE)
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "PROPFIND"])

@@ -42,7 +42,7 @@ def server(example: Path, settings: dict[str, str | None]) -> Iterator[Server]:
         yield running
 
 
-def test_d1_buys_a_token_with_its_jwt_and_calls_with_it(server: Server) -> None:
+def test_d1_obtains_a_token_with_its_jwt_and_calls_with_it(server: Server) -> None:
     with httpx2.Client(base_url=server.url, trust_env=False, timeout=20) as client:
 
         def post(path: str, token: str | None = None) -> int:
@@ -63,7 +63,7 @@ def test_d1_buys_a_token_with_its_jwt_and_calls_with_it(server: Server) -> None:
 
 
 @pytest.mark.parametrize("example", [ROOT / "examples" / "oauth_app.py"])
-def test_d1_buys_a_token_with_its_secret_and_the_public_key_is_published(server: Server) -> None:
+def test_d1_obtains_a_token_with_its_secret_and_the_public_key_is_published(server: Server) -> None:
     with httpx2.Client(base_url=server.url, trust_env=False, timeout=20) as client:
         form = {"grant_type": "client_credentials"}
         issued = client.post("/oauth2/token", data=form, auth=("d1-client", SECRET))

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from d1verify import KeyCache, KeyStoreError
 from tests.support import KEY, OTHER_KEY, Clock, SigningKey, make_verifier, refused
 
 from .notify_update import OWN, check_notify_update
-from .serving import ROOT, SETTINGS, authorized, command_of, serving, token_now
+from .serving import ROOT, SETTINGS, authorized, command_of, load, serving, token_now
 
 EXAMPLE = ROOT / "examples" / "own_key_store.py"
 
@@ -27,11 +26,7 @@ def example(url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the example as a module, its table made as its docstring says and filled with one key."""
     for name, value in {**SETTINGS, "DATABASE_URL": url}.items():
         monkeypatch.setenv(name, value)
-    spec = importlib.util.spec_from_file_location("own_key_store", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load(EXAMPLE)
     (create_table,) = [line for line in (module.__doc__ or "").splitlines() if "CREATE TABLE" in line]
     with module.engine.begin() as connection:
         connection.execute(text(create_table))

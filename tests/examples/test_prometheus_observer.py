@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import importlib.util
 import shlex
 from typing import Any
 
@@ -12,7 +11,7 @@ from d1verify._freshness import Phase
 from tests.loads import DOWN, HandLoads, verifier_over
 from tests.support import KEY, OTHER_KEY, key_set
 
-from .serving import ROOT, SETTINGS, authorized, command_of, serving, token_now
+from .serving import ROOT, SETTINGS, authorized, command_of, load, serving, token_now
 
 EXAMPLE = ROOT / "examples" / "prometheus_observer.py"
 
@@ -22,12 +21,7 @@ def example(monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the example as a module."""
     for name, value in SETTINGS.items():
         monkeypatch.setenv(name, value)
-    spec = importlib.util.spec_from_file_location("prometheus_observer", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return load(EXAMPLE)
 
 
 def test_serves_what_it_has_counted() -> None:

@@ -174,7 +174,7 @@ AT_ROUTE = Case(
 )
 
 
-def test_an_access_token_is_bought_first_and_each_case_goes_where_it_is_about() -> None:
+def test_an_access_token_is_obtained_first_and_each_case_goes_where_it_is_about() -> None:
     fake_d1, endpoint, route = FakeD1(), RecordingSender(ISSUED, (200, {})), RecordingSender((204, {}))
     told: list[Result] = []
     report = run_token_contract(endpoint, fake_d1, guarded=route, cases=[AT_ENDPOINT, AT_ROUTE], on_result=told.append)
@@ -184,7 +184,7 @@ def test_an_access_token_is_bought_first_and_each_case_goes_where_it_is_about() 
     assert [(result.case_id, result.status) for result in report.results] == [("request", 200), ("use", 204)]
 
 
-def test_the_secret_is_tried_where_the_assertion_buys_nothing() -> None:
+def test_the_secret_is_tried_where_the_assertion_obtains_nothing() -> None:
     fake_d1 = FakeD1(client_id="d1", client_secret="s")
     endpoint = RecordingSender((400, {}), ISSUED)
     run_token_contract(endpoint, fake_d1, cases=[])
@@ -192,7 +192,7 @@ def test_the_secret_is_tried_where_the_assertion_buys_nothing() -> None:
     assert [b"client_credentials" in (call.body or b"") for call in endpoint.calls] == [False, True]
 
 
-def test_where_nothing_is_sold_there_is_no_access_token_left_from_before() -> None:
+def test_where_nothing_is_issued_there_is_no_access_token_left_from_before() -> None:
     fake_d1 = FakeD1(client_id="d1", client_secret="s")
     fake_d1.access_token = "of an earlier run"
     run_token_contract(RecordingSender((400, {}), (401, {})), fake_d1, cases=[])
@@ -233,7 +233,7 @@ def test_raises_if_no_token_endpoint_answers() -> None:
         run_token_contract(FailingSender(0, UnreachableError("no answer: ConnectError")), FakeD1())
 
 
-def test_a_purchase_may_have_effects() -> None:
+def test_a_granted_request_may_have_effects() -> None:
     done = [0]
 
     def send(_: object) -> tuple[int, dict[str, str]]:

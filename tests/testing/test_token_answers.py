@@ -32,7 +32,7 @@ def error(code: str, **more: Any) -> bytes:
     return json.dumps({"error": code, **more}).encode()
 
 
-GOOD_SALES = {
+GOOD_ANSWERS = {
     "as it is": issued(),
     "nothing that the standard does not ask for": issued(expires_at=REMOVE, scope=REMOVE),
     "token_type in lower case": issued(token_type="bearer"),
@@ -44,8 +44,8 @@ GOOD_SALES = {
 }
 
 
-@pytest.mark.parametrize("body", GOOD_SALES.values(), ids=GOOD_SALES.keys())
-def test_a_sale_is_what_rfc_6749_and_d1_have_it_be(body: bytes) -> None:
+@pytest.mark.parametrize("body", GOOD_ANSWERS.values(), ids=GOOD_ANSWERS.keys())
+def test_a_granted_answer_is_what_rfc_6749_and_d1_have_it_be(body: bytes) -> None:
     for text in (body, body.decode()):
         assert faults(Expect.ISSUED, 200, HEADERS, text, None) == []
 
@@ -53,7 +53,7 @@ def test_a_sale_is_what_rfc_6749_and_d1_have_it_be(body: bytes) -> None:
 LIFE = "expires_in is no whole number of seconds from 1 to 900"
 UTC = "expires_at is no time in UTC as RFC 3339 writes it"
 NO_TOKEN = "access_token is no text that fits behind Bearer"
-BAD_SALES = [
+BAD_ANSWERS = [
     (issued(access_token=REMOVE), NO_TOKEN),
     (issued(access_token=""), NO_TOKEN),
     (issued(access_token="a b"), NO_TOKEN),
@@ -69,19 +69,19 @@ BAD_SALES = [
 ]
 
 
-@pytest.mark.parametrize(("body", "fault"), BAD_SALES)
-def test_a_sale_that_is_not_is_told_apart(body: bytes, fault: str) -> None:
+@pytest.mark.parametrize(("body", "fault"), BAD_ANSWERS)
+def test_a_granted_answer_that_is_not_is_told_apart(body: bytes, fault: str) -> None:
     assert faults(Expect.ISSUED, 200, HEADERS, body, None) == [fault]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"access_token=x", issued()[:-1] + b',"scope":"admin"}', b"\xff"])
-def test_a_sale_that_is_no_json_object_is_none(body: bytes) -> None:
+def test_a_granted_answer_that_is_no_json_object_is_none(body: bytes) -> None:
     assert "the answer is not a JSON object" in faults(Expect.ISSUED, 200, HEADERS, body, None)
     assert issued_token(body) is None
 
 
 @pytest.mark.parametrize("cached", [{}, {"Cache-Control": "private"}, {"Cache-Control": "max-age=5, no-store-x"}])
-def test_a_sale_that_may_be_stored_is_told_apart(cached: dict[str, str]) -> None:
+def test_a_granted_answer_that_may_be_stored_is_told_apart(cached: dict[str, str]) -> None:
     headers = {"Content-Type": "application/json", **cached}
     fault = "the answer may be stored: it has no Cache-Control: no-store"
     assert faults(Expect.ISSUED, 200, headers, issued(), None) == [fault]

@@ -212,7 +212,7 @@ def any_secret_will_do(request: Message) -> None:
             any_credentials_will_do(request)
 
 
-def an_empty_form_is_a_purchase(request: Message) -> None:
+def an_empty_form_is_granted(request: Message) -> None:
     if request.method == "POST" and not request.body and not request.query:
         request.headers[b"authorization"] = RIGHT
         request.read_as({"grant_type": "client_credentials"})
@@ -265,7 +265,7 @@ READINGS = {
         *("token-secret-other-case", "token-secret-id-other-case", "token-secret-not-ascii"),
         "token-secret-not-utf-8",
     },
-    an_empty_form_is_a_purchase: {"token-body-empty"},
+    an_empty_form_is_granted: {"token-body-empty"},
     a_grant_that_is_not_utf_8_is_the_usual_one: {"token-grant-not-utf-8"},
 }
 

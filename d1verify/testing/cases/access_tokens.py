@@ -21,7 +21,7 @@ _FORGED = "Anyone can make or change access tokens that the app accepts."
 _CROSSED = "A token that was made for one purpose serves another, and the merchant's own checks are walked around."
 _OTHERS = "One merchant's token acts on another merchant's cards."
 
-_bought = partial(row, need=Need.ACCESS_TOKEN)
+_with_access_token = partial(row, need=Need.ACCESS_TOKEN)
 
 
 def _token(fake_d1: FakeD1) -> str:
@@ -80,7 +80,7 @@ def _elsewhere(fake_d1: FakeD1) -> Call:
 
 
 CASES = (
-    _bought(
+    _with_access_token(
         Expect.ACCEPTED,
         "access-token",
         "the access token that D1 has obtained",
@@ -121,7 +121,7 @@ CASES = (
         _CROSSED,
         jwt=header(typ="at+jwt"),
     ),
-    _bought(
+    _with_access_token(
         Expect.UNAUTHORIZED,
         "access-token-by-d1",
         "an access token's claims, signed by D1's key",
@@ -129,7 +129,7 @@ CASES = (
         _CROSSED,
         jwt=_by_d1,
     ),
-    _bought(
+    _with_access_token(
         Expect.UNAUTHORIZED,
         "access-token-resigned",
         "an access token with D1's signature",
@@ -137,7 +137,7 @@ CASES = (
         _FORGED,
         jwt=_resigned,
     ),
-    _bought(
+    _with_access_token(
         Expect.UNAUTHORIZED,
         "access-token-unsigned",
         "an access token with alg none and no signature",
@@ -145,7 +145,7 @@ CASES = (
         _FORGED,
         jwt=_unsigned,
     ),
-    _bought(
+    _with_access_token(
         Expect.UNAUTHORIZED,
         "access-token-changed",
         "an access token with one character changed near its end",
@@ -153,7 +153,7 @@ CASES = (
         _FORGED,
         jwt=_changed(-10),
     ),
-    _bought(
+    _with_access_token(
         Expect.UNAUTHORIZED,
         "access-token-changed-inside",
         "an access token with one character changed in the middle",
@@ -161,7 +161,7 @@ CASES = (
         _FORGED,
         jwt=lambda d1: _changed(len(_token(d1)) // 2)(d1),
     ),
-    _bought(
+    _with_access_token(
         Expect.UNAUTHORIZED,
         "access-token-cut",
         "an access token without its last character",
