@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from d1verify import D1Verifier
+
 from ..support import KEY, OTHER_KEY, SUBJECT, make_verifier, refused
 from .asgi_calls import GOOD, Guarded, status
 
@@ -71,10 +73,13 @@ def test_a004_two_spaces_are_one_separator() -> None:
 def test_a008_a_huge_value_costs_nothing(filler: bytes) -> None:
     value = b"Bearer " + filler * 8_000_000
     verifier = make_verifier()
-    started = time.process_time()
-    for _ in range(20):
-        refused(lambda: verifier.verify_header(value))
-    assert time.process_time() - started < 0.1
+    assert min(_seconds_of_refusing(verifier, value) for _ in range(20)) < 0.0005  # To copy it once takes longer.
+
+
+def _seconds_of_refusing(verifier: D1Verifier, value: bytes) -> float:
+    started = time.thread_time()
+    refused(lambda: verifier.verify_header(value))
+    return time.thread_time() - started
 
 
 @pytest.mark.anyio
