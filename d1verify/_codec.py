@@ -14,10 +14,10 @@ from typing import Any
 
 __all__ = [
     "BASE64URL_ALPHABET",
-    "CANONICAL_ENDINGS",
     "MalformedError",
+    "as_standard_base64",
     "decode_base64url",
-    "decode_checked_base64url",
+    "decode_standard_base64",
     "encode_base64url",
     "parse_object",
 ]
@@ -26,12 +26,17 @@ MAX_DEPTH = 16
 
 BASE64URL_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_URL_ALPHABET = bytes.maketrans(b"+/", b"-_")
-_TO_STANDARD_ALPHABET = bytes.maketrans(b"-_", b"+/")
+# Whatever is no base64url becomes a byte that is no base64 either, so that one search finds all of it.
+# It is searched for as a number: CPython tries that first, and makes an exception of a bytes object on the way.
+_STRAY = ord("!")
+_TO_STANDARD_ALPHABET = bytes(one if one in BASE64URL_ALPHABET else _STRAY for one in range(256)).translate(
+    bytes.maketrans(b"-_", b"+/")
+)
 # By length modulo 4: the padding to put back, and the last characters that an encoder would write.
 # A length of 1 modulo 4 encodes nothing, and unused bits that are not zero would give one value
 # several spellings (RFC 4648 §3.5).
 _PADDING = (b"", b"", b"==", b"=")
-CANONICAL_ENDINGS = (BASE64URL_ALPHABET, b"", b"AQgw", b"AEIMQUYcgkosw048")
+_CANONICAL_ENDINGS = (BASE64URL_ALPHABET, b"", b"AQgw", b"AEIMQUYcgkosw048")
 
 # An int of more digits than this may not fit a double (RFC 8259 §6), so only a longer run of them needs a look.
 _DIGITS_OF_LARGEST_DOUBLE = 308
@@ -52,14 +57,26 @@ def decode_base64url(segment: bytes) -> bytes:
     Raises:
         MalformedError: another character, padding, an impossible length or stray bits.
     """
-    if segment.translate(None, BASE64URL_ALPHABET) or segment[-1:] not in CANONICAL_ENDINGS[len(segment) & 3]:
+    return decode_standard_base64(as_standard_base64(segment))
+
+
+def as_standard_base64(segment: bytes) -> bytes:
+    """Return base64url in the alphabet of base64, still encoded and unpadded, with its spelling judged.
+
+    Raises:
+        MalformedError: another character, padding, an impossible length or stray bits.
+    """
+    if segment and segment[-1] not in _CANONICAL_ENDINGS[len(segment) & 3]:
         raise MalformedError
-    return decode_checked_base64url(segment)
+    standard = segment.translate(_TO_STANDARD_ALPHABET)
+    if _STRAY in standard:
+        raise MalformedError
+    return standard
 
 
-def decode_checked_base64url(segment: bytes) -> bytes:
-    """Decode a segment whose alphabet and ending were checked already."""
-    return binascii.a2b_base64(segment.translate(_TO_STANDARD_ALPHABET) + _PADDING[len(segment) & 3])
+def decode_standard_base64(standard: bytes) -> bytes:
+    """Decode what `as_standard_base64` returned."""
+    return binascii.a2b_base64(standard + _PADDING[len(standard) & 3])
 
 
 def encode_base64url(data: bytes) -> str:
@@ -79,7 +96,8 @@ def parse_object(data: bytes) -> dict[str, Any]:
     """
     try:
         text = data.decode("utf-8").strip(" \t\r\n")
-        if data.count(b"{") + data.count(b"[") > MAX_DEPTH:
+        # A flat object, as nearly all are, has a bracket at its beginning and no other to count.
+        if ("[" in text or text.rfind("{") > 0) and data.count(b"{") + data.count(b"[") > MAX_DEPTH:
             _check_depth(data)
         decoder = (
             _DECODER_OF_LONG_NUMBERS

@@ -48,7 +48,7 @@ def after_set(
     keys = keys if state.keys is None else keys.carrying_over(state.keys)
     return state._replace(
         keys=keys,
-        by_kid=keys.keys,
+        by_kid=dict(keys.keys),
         loaded_at=started_at,
         took=took,
         refresh_at=started_at + refresh_after,
@@ -85,7 +85,7 @@ def after_empty(state: State, number: int, looked_at: float, keys: KeySet) -> St
         return state
     return state._replace(
         keys=keys,
-        by_kid=keys.keys,
+        by_kid=dict(keys.keys),
         loaded_at=looked_at,
         refresh_at=-math.inf,
         applied=number,

@@ -109,8 +109,11 @@ class D1AuthMiddleware:
         except (TokenError, KeyStoreError) as error:
             await self._refuse(error, scope, receive, send)
             return
-        user, auth = D1User(checked_token(token)), AuthCredentials(["d1"])
-        verified = {**scope, "user": user, "auth": auth, TOKEN_KEY: token, VERIFIER_KEY: self._verifier}
+        verified = dict(scope)
+        verified["user"] = D1User(checked_token(token))
+        verified["auth"] = AuthCredentials(["d1"])
+        verified[TOKEN_KEY] = token
+        verified[VERIFIER_KEY] = self._verifier
         await self._app(verified, receive, send)
 
     async def _refuse(self, error: TokenError | KeyStoreError, scope: Scope, receive: Receive, send: Send) -> None:

@@ -26,12 +26,12 @@ MAX_KEY_ID_CHARACTERS = 256
 SIGNATURE_BYTES: Final = 64
 LONGEST_AGE: Final = 1e12  # seconds; more is a mistake, infinity is a word
 
-# By the top bits of r and s: a set one needs a zero byte before it, or the integer would be negative.
-_DER_BEFORE_R: Final = (
-    (b"\x30\x44\x02\x20", b"\x30\x45\x02\x20"),
-    (b"\x30\x45\x02\x21\x00", b"\x30\x46\x02\x21\x00"),
+# What DER has before r and before s, by the top bits of the two: a set one needs a zero byte before it, or the
+# integer would be negative.
+_DER_BEFORE: Final = (
+    ((b"\x30\x44\x02\x20", b"\x02\x20"), (b"\x30\x45\x02\x20", b"\x02\x21\x00")),
+    ((b"\x30\x45\x02\x21\x00", b"\x02\x20"), (b"\x30\x46\x02\x21\x00", b"\x02\x21\x00")),
 )
-_DER_BEFORE_S: Final = (b"\x02\x20", b"\x02\x21\x00")
 
 
 @final
@@ -119,8 +119,10 @@ def _der(signature: bytes) -> bytes:
     two top bits say all about the form, and putting it together costs half as much.
     """
     r, s = signature[:32], signature[32:]
-    if r[0] and s[0]:
-        return _DER_BEFORE_R[r[0] >> 7][s[0] >> 7] + r + _DER_BEFORE_S[s[0] >> 7] + s
+    top_of_r, top_of_s = r[0], s[0]
+    if top_of_r and top_of_s:
+        before_r, before_s = _DER_BEFORE[top_of_r >> 7][top_of_s >> 7]
+        return b"".join((before_r, r, before_s, s))
     return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
 
 

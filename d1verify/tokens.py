@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Never, NoReturn, final
 
 from ._codec import (
     BASE64URL_ALPHABET,
-    CANONICAL_ENDINGS,
     MalformedError,
-    decode_checked_base64url,
+    as_standard_base64,
+    decode_base64url,
     encode_base64url,
     parse_object,
 )
@@ -42,8 +42,8 @@ class UnverifiedToken:
         kid: the key id that the header names.
         new_header: the first part, still encoded; None if it was judged before.
         signing_input: the bytes that the signature is over (RFC 7515 §5.2 step 8).
-        payload: the second part, still encoded. Not to be decoded before the signature holds.
-        signature: the third part, still encoded: what stands for r‖s, 64 bytes.
+        payload: the second part, still encoded, in standard base64. Not to be decoded before the signature holds.
+        signature: the third part, still encoded, in standard base64: what stands for r‖s, 64 bytes.
     """
 
     __slots__ = ("kid", "new_header", "payload", "signature", "signing_input")
@@ -208,15 +208,12 @@ def parse(
     # (1) size and shape
     signing_input, _, signature = token.rpartition(b".")
     header, _, payload = signing_input.partition(b".")
-    if (
-        not (header and payload and signature)
-        or len(header) > MAX_HEADER_BYTES
-        or len(token.translate(None, BASE64URL_ALPHABET)) != DOTS  # the two that were cut at, and nothing else
-        or header[-1] not in CANONICAL_ENDINGS[len(header) & 3]
-        or payload[-1] not in CANONICAL_ENDINGS[len(payload) & 3]
-        or signature[-1] not in CANONICAL_ENDINGS[len(signature) & 3]
-    ):
+    if not (header and payload and signature) or len(header) > MAX_HEADER_BYTES:
         raise TokenError(Reason.MALFORMED_TOKEN)
+    try:
+        payload, signature = as_standard_base64(payload), as_standard_base64(signature)
+    except MalformedError:
+        raise TokenError(Reason.MALFORMED_TOKEN) from None
     # (2) header and signature length
     known = known_header(header)
     kid = known or read_key_id(header, policy)
@@ -235,7 +232,7 @@ def read_key_id(header: bytes, policy: Policy) -> str:
     if header[0] not in _FIRST_OF_AN_OBJECT:  # Noise is not worth decoding.
         raise TokenError(Reason.MALFORMED_TOKEN)
     try:
-        members = parse_object(decode_checked_base64url(header))
+        members = parse_object(decode_base64url(header))
     except MalformedError:
         raise TokenError(Reason.MALFORMED_TOKEN) from None
     if members.get("alg") != ALGORITHM:

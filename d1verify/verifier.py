@@ -16,15 +16,14 @@ from typing import Any, Protocol
 
 from . import bearer, claims, tokens
 from ._checks import checked_count
-from ._codec import MalformedError, decode_checked_base64url, parse_object
+from ._codec import MalformedError, decode_standard_base64, parse_object
 from ._known import KnownToken, KnownTokens
-from ._log import RefusalLog
 from ._settings import verifier_arguments
-from .claims import Window
-from .errors import ConfigurationError, KeyStoreError, Reason, TokenError
+from ._verdicts import Verdicts
+from .errors import ConfigurationError, Reason, TokenError
 from .keycache import Health, KeyCache
 from .keys import KeyStore, PublicKey
-from .observer import Observer, Verification, attach, notify
+from .observer import Observer, attach
 from .policy import MAX_LIFETIME, Policy, Subject, d1_policy
 from .tokens import D1Token, UnverifiedToken
 
@@ -69,15 +68,14 @@ class TokenVerifier:
             raise ConfigurationError("observer must have a notify() method")
         self._policy = policy
         self._clock = clock
-        self._observer: Observer | None = None  # also while a dormant one sleeps; see `observer.attach`
         self._keys = store if isinstance(store, KeyCache) else KeyCache(store)
         self._known_tokens = KnownTokens(size) if size else None
         self._known_headers: dict[bytes, str] = {}
         # A subclass that overrides verify() or averify() has to be asked each time.
         own = type(self)
-        self._may_reuse = own.verify is TokenVerifier.verify and own.averify is TokenVerifier.averify
-        self._refusal_log = RefusalLog()
-        self._note_refusal = self._refusal_log.write  # bound once: each token takes it along
+        may_reuse = own.verify is TokenVerifier.verify and own.averify is TokenVerifier.averify
+        self._shortcut = self._known_tokens if may_reuse else None
+        self._verdicts = Verdicts()
         if observer is not None:
             self._given_observer = observer
             self._keys.subscribe(observer.notify)
@@ -98,16 +96,17 @@ class TokenVerifier:
         """
         if not isinstance(token, (str, bytes)):
             raise TypeError(f"a token is str or bytes, not {type(token).__name__}")
-        started = 0.0 if self._observer is None else time.perf_counter()
+        started = 0.0 if self._verdicts.observer is None else time.perf_counter()
         try:
             raw = tokens.as_bytes(token)
             opened = self._open(raw)
             verified = self._close(raw, opened, self._keys.key(opened.kid))
         except Exception as error:
-            refused = self._refused(error, started)
+            refused = self._verdicts.refused(error, started)
         else:
-            if self._observer is not None:
-                self._accepted(verified, opened, started)
+            if self._verdicts.observer is not None:
+                cached = isinstance(opened, KnownToken) and opened.token is verified
+                self._verdicts.accepted(verified, started, cached=cached)
             return verified
         raise refused
 
@@ -115,17 +114,18 @@ class TokenVerifier:
         """Return what `verify` returns; never blocks the event loop (asyncio or trio)."""
         if not isinstance(token, (str, bytes)):
             raise TypeError(f"a token is str or bytes, not {type(token).__name__}")
-        started = 0.0 if self._observer is None else time.perf_counter()
+        started = 0.0 if self._verdicts.observer is None else time.perf_counter()
         try:
             raw = tokens.as_bytes(token)
             opened = self._open(raw)
             key = self._keys.fresh_key(opened.kid) or await self._keys.akey(opened.kid)
             verified = self._close(raw, opened, key)
         except Exception as error:
-            refused = self._refused(error, started)
+            refused = self._verdicts.refused(error, started)
         else:
-            if self._observer is not None:
-                self._accepted(verified, opened, started)
+            if self._verdicts.observer is not None:
+                cached = isinstance(opened, KnownToken) and opened.token is verified
+                self._verdicts.accepted(verified, started, cached=cached)
             return verified
         raise refused
 
@@ -177,12 +177,12 @@ class TokenVerifier:
         The most frequent call, made short: a text that was judged before needs no second
         look. Whatever differs goes the whole way, which says what is wrong with it.
         """
-        if type(value) is not bytes or self._known_tokens is None or self._observer is not None or not self._may_reuse:
+        if self._shortcut is None or type(value) is not bytes or len(value) > bearer.MAX_HEADER_VALUE_BYTES:
             return None
-        if value[: len(_USUAL_SCHEME)] != _USUAL_SCHEME or len(value) > bearer.MAX_HEADER_VALUE_BYTES:
+        if value[: len(_USUAL_SCHEME)] != _USUAL_SCHEME:
             return None
         try:
-            known = self._known_tokens.find(value[len(_USUAL_SCHEME) :])
+            known = self._shortcut.find(value[len(_USUAL_SCHEME) :])
             good = known is not None and known.holds(self._keys.fresh_key(known.kid), self._clock())
         except Exception:
             return None
@@ -197,36 +197,29 @@ class TokenVerifier:
 
     def _close(self, raw: bytes, opened: UnverifiedToken | KnownToken, key: PublicKey) -> D1Token:
         # (3) `key` was trusted a moment ago, for a known token as for a new one
-        if isinstance(opened, UnverifiedToken):
-            unverified = opened
-        elif opened.holds(key, self._clock()):
-            return opened.token
-        else:
-            unverified = tokens.parse(raw, self._policy, self._known_headers.get)
-        # (4) signature
+        if isinstance(opened, KnownToken):
+            if opened.holds(key, self._clock()):
+                return opened.token
+            opened = tokens.parse(raw, self._policy, self._known_headers.get)
+        signed = False
         try:
-            key.verify(decode_checked_base64url(unverified.signature), unverified.signing_input)
-        except TokenError as error:
-            raise TokenError(error.reason, kid=unverified.kid) from None
-        if unverified.new_header is not None:
-            self._learn(unverified.new_header, unverified.kid)
-        # (5) payload JSON, (6) claims
-        verified, window = self._judge(unverified)
-        if self._known_tokens is not None:
-            self._known_tokens.keep(raw, KnownToken(verified, key, window))
-        return verified
-
-    def _judge(self, opened: UnverifiedToken) -> tuple[D1Token, Window]:
-        payload = decode_checked_base64url(opened.payload)
-        try:
+            # (4) signature
+            key.verify(decode_standard_base64(opened.signature), opened.signing_input)
+            signed = True
+            if opened.new_header is not None:
+                self._learn(opened.new_header, opened.kid)
+            # (5) payload JSON, (6) claims
+            payload = decode_standard_base64(opened.payload)
             members = parse_object(payload)
-            window = claims.check(members, self._policy)
-            window.check(self._clock())
+            lo, hi = claims.check(members, self._policy, self._clock())
         except MalformedError:
-            raise TokenError(Reason.MALFORMED_TOKEN, kid=opened.kid, signed=True) from None
+            raise TokenError(Reason.MALFORMED_TOKEN, kid=opened.kid, signed=signed) from None
         except TokenError as error:
-            raise TokenError(error.reason, kid=opened.kid, signed=True) from None
-        return tokens.seal(opened.kid, payload, members, self._note_refusal), window
+            raise TokenError(error.reason, kid=opened.kid, signed=signed) from None
+        verified = tokens.seal(opened.kid, payload, members, self._verdicts.note_refusal)
+        if self._known_tokens is not None:
+            self._known_tokens.keep(raw, KnownToken(verified, key, lo, hi))
+        return verified
 
     def _learn(self, header: bytes, kid: str) -> None:
         """Remember an encoded header that D1 has signed, so that its like need not be parsed again."""
@@ -235,47 +228,15 @@ class TokenVerifier:
         self._known_headers[header] = kid
 
     def _token_of(self, value: str | bytes | None) -> bytes:
-        started = 0.0 if self._observer is None else time.perf_counter()
+        started = 0.0 if self._verdicts.observer is None else time.perf_counter()
         try:
             return bearer.token_from_header(value)
         except TokenError as error:
-            refused = self._refused(error, started)
+            refused = self._verdicts.refused(error, started)
         raise refused
 
     def _begin_reporting(self) -> None:
-        self._observer = self._given_observer
-
-    def _accepted(self, token: D1Token, opened: UnverifiedToken | KnownToken, started: float) -> None:
-        cached = isinstance(opened, KnownToken) and opened.token is token
-        self._observe(started, token=token, cached=cached)
-
-    def _refused(self, error: Exception, started: float) -> TokenError | KeyStoreError:
-        """Return what leaves the verifier: our own errors only, whatever has happened inside.
-
-        What they were raised in the course of is taken off them, since it may hold the token
-        or its payload; raise them where no other exception is being handled.
-        """
-        if not isinstance(error, TokenError | KeyStoreError):
-            self._refusal_log.failures.write("refused a call: an unexpected %s", type(error).__name__)
-            error = TokenError(Reason.MALFORMED_TOKEN)
-        error.__cause__ = error.__context__ = None
-        self._refusal_log.write(error)
-        if self._observer is not None:
-            self._observe(started, error=error)
-        return error
-
-    def _observe(
-        self,
-        started: float,
-        *,
-        token: D1Token | None = None,
-        error: TokenError | KeyStoreError | None = None,
-        cached: bool = False,
-    ) -> None:
-        if self._observer is not None and started:  # else it began to listen while this call was under way
-            seconds = time.perf_counter() - started
-            event = Verification(token=token, error=error, cached=cached, seconds=seconds)
-            notify(self._observer.notify, event, self._refusal_log.failures)
+        self._verdicts.observer, self._shortcut = self._given_observer, None
 
 
 class D1Verifier(TokenVerifier):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from d1verify import ANY_SUBJECT, TokenError, claims
-from d1verify.claims import Window, check
+from d1verify.claims import check
 from d1verify.policy import Policy, d1_policy
 
 from .support import KEY, NOW, REMOVE, SUBJECT, Clock, d1_claims, make_verifier, refused
@@ -20,7 +20,7 @@ def policy(**changes: Any) -> Policy:
 
 
 def reason_of(changes: dict[str, Any], **settings: Any) -> str:
-    return refused(lambda: check(d1_claims(**changes), policy(**settings)).check(NOW))
+    return refused(lambda: check(d1_claims(**changes), policy(**settings), NOW))
 
 
 NO_TIMES: list[Any] = [
@@ -160,19 +160,19 @@ def test_the_audience_is_judged_before_the_subject_when_neither_is_known() -> No
 @pytest.mark.parametrize(("audience", "reason"), [("prd", "wrong_environment"), ("stg", None)])
 def test_an_https_audience_is_compared_whole(audience: str, reason: str | None) -> None:
     url = "https://merchant.example/d1"
-    check(d1_claims(aud=url), policy(audience=url))
-    assert refused(lambda: check(d1_claims(aud=url + "/"), policy(audience=url))) == "wrong_audience"
-    assert refused(lambda: check(d1_claims(aud=url), policy(audience="stg"))) == "wrong_audience"
+    check(d1_claims(aud=url), policy(audience=url), NOW)
+    assert refused(lambda: check(d1_claims(aud=url + "/"), policy(audience=url), NOW)) == "wrong_audience"
+    assert refused(lambda: check(d1_claims(aud=url), policy(audience="stg"), NOW)) == "wrong_audience"
 
 
 @pytest.mark.parametrize("subject", ["A", "B"])
 def test_several_subjects_are_each_accepted(subject: str) -> None:
-    check(d1_claims(sub=subject), policy(subject=["A", "B"]))
-    assert refused(lambda: check(d1_claims(sub="AB"), policy(subject=["A", "B"]))) == "wrong_subject"
+    check(d1_claims(sub=subject), policy(subject=["A", "B"]), NOW)
+    assert refused(lambda: check(d1_claims(sub="AB"), policy(subject=["A", "B"]), NOW)) == "wrong_subject"
 
 
 def test_any_subject_takes_any_name_and_nothing_else() -> None:
-    check(d1_claims(sub="anybody"), policy(subject=ANY_SUBJECT))
+    check(d1_claims(sub="anybody"), policy(subject=ANY_SUBJECT), NOW)
     for value, reason in ((REMOVE, "missing_claim"), ("", "invalid_claim"), (5, "invalid_claim")):
         assert reason_of({"sub": value}, subject=ANY_SUBJECT) == reason
 
@@ -184,33 +184,30 @@ def test_any_subject_takes_no_control_characters(sub: str) -> None:
 
 @pytest.mark.parametrize("value", [5, True, None, ["x"], {}], ids=repr)
 def test_refuses_a_jti_that_is_no_text(value: object) -> None:
-    assert refused(lambda: check(d1_claims(jti=value), policy())) == "invalid_claim"
+    assert refused(lambda: check(d1_claims(jti=value), policy(), NOW)) == "invalid_claim"
 
 
 @pytest.mark.parametrize("value", ["", "x", "\u20ac" * 300], ids=["empty", "short", "long"])
 def test_takes_any_text_as_jti(value: str) -> None:
-    check(d1_claims(jti=value), policy()).check(NOW)
+    check(d1_claims(jti=value), policy(), NOW)
 
 
-def window(**changes: Any) -> Window:
-    return check(d1_claims(**changes), policy())
+def window(now: float = NOW, *, leeway: float = 30, **changes: Any) -> tuple[float, float]:
+    return check(d1_claims(**changes), policy(leeway=leeway), now)
 
 
 def test_the_window_is_half_open() -> None:
-    one = window(exp=NOW)
-    assert (one.lo, one.hi) == (NOW - 930, NOW + 30)
-    one.check(NOW - 930)
-    one.check(NOW + 29.999)
-    assert refused(lambda: one.check(NOW + 30)) == "expired"
-    assert refused(lambda: one.check(NOW - 930.001)) == "lifetime_too_long"
+    for now in (NOW - 930, NOW + 29.999):
+        assert window(now, exp=NOW) == (NOW - 930, NOW + 30)
+    assert refused(lambda: window(NOW + 30, exp=NOW)) == "expired"
+    assert refused(lambda: window(NOW - 930.001, exp=NOW)) == "lifetime_too_long"
 
 
 @pytest.mark.parametrize("name", ["iat", "nbf"])
 def test_the_window_opens_with_the_latest_of_its_beginnings(name: str) -> None:
-    one = window(exp=NOW + 600, **{name: NOW - 5})
-    assert (one.lo, one.hi) == (NOW - 35, NOW + 630)
-    one.check(NOW - 35)
-    assert refused(lambda: one.check(NOW - 35.5)) == "not_yet_valid"
+    claimed = {"exp": NOW + 600, name: NOW - 5}
+    assert window(NOW - 35, **claimed) == (NOW - 35, NOW + 630)
+    assert refused(lambda: window(NOW - 35.5, **claimed)) == "not_yet_valid"
 
 
 @pytest.mark.parametrize(
@@ -222,25 +219,24 @@ def test_the_window_opens_with_the_latest_of_its_beginnings(name: str) -> None:
     ],
 )
 def test_the_window_opens_with_the_latest_whichever_it_is(iat: int, nbf: int, lo: int) -> None:
-    assert window(exp=NOW + 870, iat=iat, nbf=nbf).lo == lo
+    assert window(exp=NOW + 870, iat=iat, nbf=nbf)[0] == lo
 
 
 @pytest.mark.parametrize("now", [math.nan, math.inf, -math.inf])
 def test_a_clock_that_has_lost_the_time_refuses(now: float) -> None:
     with pytest.raises(TokenError):
-        window(iat=NOW).check(now)
+        window(now, iat=NOW)
 
 
 def test_leeway_counts_once_to_each_comparison() -> None:
-    wide = check(d1_claims(exp=NOW, iat=NOW), policy(leeway=300))
-    assert (wide.lo, wide.hi) == (NOW - 300, NOW + 300)
-    assert check(d1_claims(exp=NOW), policy(leeway=300)).lo == NOW - 900 - 300
+    assert window(exp=NOW, iat=NOW, leeway=300) == (NOW - 300, NOW + 300)
+    assert window(exp=NOW, leeway=300)[0] == NOW - 900 - 300
 
 
 def test_a_shorter_maximum_lifetime_counts() -> None:
     strict = policy(max_lifetime=60, leeway=0)
-    check(d1_claims(exp=NOW + 60), strict).check(NOW)
-    assert refused(lambda: check(d1_claims(exp=NOW + 61), strict).check(NOW)) == "lifetime_too_long"
+    check(d1_claims(exp=NOW + 60), strict, NOW)
+    assert refused(lambda: check(d1_claims(exp=NOW + 61), strict, NOW)) == "lifetime_too_long"
 
 
 def test_time_is_read_at_each_call() -> None:
@@ -259,4 +255,4 @@ def test_time_is_read_at_each_call() -> None:
 
 def test_what_is_as_configured_needs_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "_check_values", lambda *_: pytest.fail("looked at rule by rule"))
-    check(d1_claims(), policy()).check(NOW)
+    check(d1_claims(), policy(), NOW)

@@ -19,7 +19,7 @@ PACKAGE = Path(d1verify.__file__).parent  # where it is installed: the wheel is 
 # Some of the private ones may not be there.
 ROOMS = [
     "_version", "errors", "_checks", "_records", "bearer", "_paths", "_scope", "_codec", "_fork", "_flood", "_refusal_log", "_memo", "policy", "_keyformats",
-    "keys", "tokens", "_edge", "claims", "observer", "audit", "_freshness", "_transitions", "_loading", "_log", "_keyloader", "keycache", "_health_endpoint", "keystores", "_settings", "_known", "verifier",
+    "keys", "tokens", "_edge", "claims", "observer", "audit", "_freshness", "_transitions", "_loading", "_log", "_keyloader", "keycache", "_health_endpoint", "keystores", "_settings", "_known", "_verdicts", "verifier",
 ]  # fmt: skip
 EDGES = {"asgi", "wsgi", "fastapi", "drf", "django", "oauth", "telemetry", "testing", "cli"}
 TOOLS = {"testing", "cli"}  # Not on the verification path; they may use edges.

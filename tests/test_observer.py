@@ -107,7 +107,7 @@ def test_several_observers_are_told_in_order_and_one_that_fails_keeps_nothing_fr
 def test_none_at_all_is_no_observer() -> None:
     verifier = make_verifier(observer=Observers())
     assert isinstance(verifier.verify(KEY.mint()), D1Token)
-    assert verifier._observer is None
+    assert verifier._verdicts.observer is None
 
 
 @pytest.mark.parametrize("other", [None, object(), "notify"], ids=["None", "object", "text"])

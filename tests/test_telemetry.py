@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from opentelemetry import metrics
 
-from d1verify import D1Verifier, KeyStoreError, Reason, TokenError, verifier
+from d1verify import D1Verifier, KeyStoreError, Reason, TokenError, _verdicts
 from d1verify._freshness import Phase
 from d1verify.observer import KeyLoad, LoadOutcome, Observers, Verification
 from d1verify.telemetry import DURATION_BOUNDARIES, OpenTelemetryObserver
@@ -172,12 +172,12 @@ def test_a_verifier_does_not_call_an_observer_to_whom_nobody_listens(monkeypatch
 
     watched = make_verifier(observer=OpenTelemetryObserver(metrics.NoOpMeterProvider()))
     watched.warm_up()
-    monkeypatch.setattr(verifier, "notify", fail)
+    monkeypatch.setattr(_verdicts, "notify", fail)
     monkeypatch.setattr("d1verify.verifier.time.perf_counter", fail)
     watched.verify(KEY.mint())
     refused(lambda: watched.verify("x"))
     refused(lambda: watched.verify_header(None))
-    assert watched._observer is None
+    assert watched._verdicts.observer is None
 
 
 def test_what_falls_before_somebody_listens_is_not_counted() -> None:
@@ -211,7 +211,7 @@ combined = make_verifier(observer=Observers(OpenTelemetryObserver(name="other"))
 gone = make_verifier(observer=early._given_observer)
 for one in (early, combined, gone):
     one.verify(KEY.mint())
-before = [early._observer is None, combined._observer is None]
+before = [early._verdicts.observer is None, combined._verdicts.observer is None]
 del gone, one
 reader = InMemoryMetricReader()
 metrics.set_meter_provider(MeterProvider([reader]))

@@ -7,9 +7,10 @@ import threading
 from typing import Any
 
 import pytest
-from cachetools import FIFOCache
 
 from d1verify import ConfigurationError, KeyCache, KeySet, KeyStoreError
+from d1verify._known import KnownToken
+from d1verify._memo import _Values
 
 from ..support import KEY, NOW, OTHER_KEY, SUBJECT, Clock, ScriptedStore, key_set, make_verifier, refused
 
@@ -93,8 +94,8 @@ def test_a181_the_token_cache_is_written_to_under_its_lock_alone() -> None:
     assert known is not None
     lock, locked = known._lock, list[bool]()
 
-    class Watched(FIFOCache[bytes, Any]):
-        def __setitem__(self, key: bytes, value: Any) -> None:
+    class Watched(_Values[KnownToken]):
+        def __setitem__(self, key: bytes, value: KnownToken | None) -> None:
             locked.append(lock.locked())
             super().__setitem__(key, value)
 

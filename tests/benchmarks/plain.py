@@ -21,7 +21,7 @@ NEW, AGAIN = "Verify a new token", "Verify a token again"
 NEW_NAMES = tuple(f"new-{name.lower()}" for name in ("bare", "d1verify", *(peer.name for peer in PEERS)))
 AGAIN_NAMES = tuple(f"again-{name.lower()}" for name in ("d1verify", *(peer.name for peer in PEERS)))
 
-_VERIFY = Effort(max_seconds=20)
+_VERIFY = Effort(max_seconds=20, batch_seconds=0.02)
 
 
 def _effort(effort: Effort, *, quick: bool) -> Effort:

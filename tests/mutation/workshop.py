@@ -15,7 +15,7 @@ from typing import Final
 __all__ = ["MODULES", "ROOT", "TESTS", "environment", "lay_out", "mutmut_command", "run_mutmut", "undecorated"]
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-MODULES: Final = ("_codec", "tokens", "claims", "keys", "keycache", "verifier", "bearer", "asgi")
+MODULES: Final = ("_codec", "tokens", "claims", "keys", "keycache", "verifier", "_verdicts", "bearer", "asgi")
 
 # The mirrors of the modules and of the rooms through which they work, and the attacks.
 TESTS: Final = (
