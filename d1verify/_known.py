@@ -6,6 +6,7 @@ from hashlib import sha256
 from typing import Final
 
 from ._memo import Memo
+from .claims import Window
 from .keys import PublicKey
 from .tokens import DOTS, D1Token
 
@@ -20,12 +21,11 @@ class KnownToken:
 
     __slots__ = ("hi", "key", "kid", "lo", "token")
 
-    def __init__(self, token: D1Token, key: PublicKey, lo: float, hi: float) -> None:
+    def __init__(self, token: D1Token, key: PublicKey, window: Window) -> None:
         self.token = token
         self.kid = token.kid
         self.key = key
-        self.lo = lo
-        self.hi = hi
+        self.lo, self.hi, _ceiling = window
 
     def holds(self, key: PublicKey | None, now: float) -> bool:
         """Tell whether it is as good as it was: the key trusted now is the one it was verified with, and it is time."""

@@ -7,19 +7,23 @@ from typing import Any
 from .errors import Reason, TokenError
 from .policy import Policy
 
-__all__ = ["check"]
+__all__ = ["Window", "check", "check_time"]
 
 _OPTIONAL_TIMES = ("iat", "nbf")
 _EXACT_IN_A_DOUBLE = 2**53
 
 
-def check(payload: dict[str, Any], policy: Policy, now: float) -> tuple[float, float]:
-    """Return (lo, hi) of claims that satisfy `policy` at `now`: they do so while `lo <= now < hi`, in epoch seconds.
+# When a token is good, in epoch seconds: (lo, hi, ceiling), while `lo <= now < hi`. The ceiling is when its `exp` comes
+# within the maximum lifetime; it tells the two ways of being too early apart. A plain tuple, as one is made per call.
+Window = tuple[float, float, float]
+
+
+def check(payload: dict[str, Any], policy: Policy) -> Window:
+    """Return the window in which claims that satisfy `policy` are good.
 
     Raises:
         TokenError: `missing_claim`, `invalid_claim`, `wrong_issuer`, `wrong_environment`,
-            `wrong_audience`, `wrong_subject`, `expired`, `lifetime_too_long` or `not_yet_valid`,
-            the first that applies in this order (RFC 7519 §4.1.1 to §4.1.6).
+            `wrong_audience` or `wrong_subject`, the first that applies in this order.
     """
     try:
         issuer, subject, audience, expires_at = (payload["iss"], payload["sub"], payload["aud"], payload["exp"])
@@ -37,12 +41,27 @@ def check(payload: dict[str, Any], policy: Policy, now: float) -> tuple[float, f
         raise TokenError(Reason.INVALID_CLAIM)
     if type(payload.get("jti", "")) is not str:  # Nothing reads it, but RFC 7519 §4.1.7 has it so.
         raise TokenError(Reason.INVALID_CLAIM)
-    lo, hi, ceiling = _window(payload, expires_at, policy)
+    window = _window(payload, expires_at, policy)
     if not as_configured:
         _check_values(issuer, audience, subject, policy)
-    if not lo <= now < hi:  # In the positive form, so that a clock that says NaN refuses.
-        raise TokenError(_untimely(now, hi, ceiling))
-    return lo, hi
+    return window
+
+
+def check_time(window: Window, now: float) -> None:
+    """Return if a token with this window is good at `now`.
+
+    Written in the positive form, so that a clock that says NaN refuses.
+
+    Raises:
+        TokenError: `expired`, `lifetime_too_long` or `not_yet_valid` (RFC 7519 §4.1.4 to §4.1.6).
+    """
+    lo, hi, ceiling = window
+    if not now < hi:
+        raise TokenError(Reason.EXPIRED)
+    if not ceiling <= now:
+        raise TokenError(Reason.LIFETIME_TOO_LONG)
+    if not lo <= now:
+        raise TokenError(Reason.NOT_YET_VALID)
 
 
 def _is_text(value: object) -> bool:
@@ -62,11 +81,7 @@ def _is_time(value: object) -> bool:
     return (type(value) is int or type(value) is float) and -_EXACT_IN_A_DOUBLE < value < _EXACT_IN_A_DOUBLE
 
 
-def _window(payload: dict[str, Any], expires_at: float, policy: Policy) -> tuple[float, float, float]:
-    """Return from when and until when a token is good, and when its `exp` comes within the maximum lifetime.
-
-    The last tells the two ways of being too early apart.
-    """
+def _window(payload: dict[str, Any], expires_at: float, policy: Policy) -> Window:
     if not _is_time(expires_at):
         raise TokenError(Reason.INVALID_CLAIM)
     leeway = policy.leeway
@@ -79,12 +94,6 @@ def _window(payload: dict[str, Any], expires_at: float, policy: Policy) -> tuple
             if time - leeway > lo:  # noqa: PLR1730 - max() would cost more than the rest of the loop
                 lo = time - leeway
     return lo, expires_at + leeway, ceiling
-
-
-def _untimely(now: float, hi: float, ceiling: float) -> Reason:
-    if not now < hi:
-        return Reason.EXPIRED
-    return Reason.NOT_YET_VALID if ceiling <= now else Reason.LIFETIME_TOO_LONG
 
 
 def _check_values(issuer: str, audience: str | list[str], subject: str, policy: Policy) -> None:

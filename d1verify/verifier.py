@@ -211,14 +211,15 @@ class TokenVerifier:
             # (5) payload JSON, (6) claims
             payload = decode_standard_base64(opened.payload)
             members = parse_object(payload)
-            lo, hi = claims.check(members, self._policy, self._clock())
+            window = claims.check(members, self._policy)
+            claims.check_time(window, self._clock())
         except MalformedError:
             raise TokenError(Reason.MALFORMED_TOKEN, kid=opened.kid, signed=signed) from None
         except TokenError as error:
             raise TokenError(error.reason, kid=opened.kid, signed=signed) from None
         verified = tokens.seal(opened.kid, payload, members, self._verdicts.note_refusal)
         if self._known_tokens is not None:
-            self._known_tokens.keep(raw, KnownToken(verified, key, lo, hi))
+            self._known_tokens.keep(raw, KnownToken(verified, key, window))
         return verified
 
     def _learn(self, header: bytes, kid: str) -> None:

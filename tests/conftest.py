@@ -8,6 +8,13 @@ from d1verify import D1Verifier, _flood
 
 from .support import Clock, make_verifier
 
+LONGEST_ID = 64
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Name a key or a token after its parameter: both differ from process to process, and workers have to agree."""
+    return argname if isinstance(val, str | bytes) and len(val) > LONGEST_ID else None
+
 
 @pytest.fixture(params=["asyncio", "trio"])
 def anyio_backend(request: pytest.FixtureRequest) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from d1verify import ANY_SUBJECT, TokenError, claims
-from d1verify.claims import check
+from d1verify.claims import check, check_time
 from d1verify.policy import Policy, d1_policy
 
 from .support import KEY, NOW, REMOVE, SUBJECT, Clock, d1_claims, make_verifier, refused
@@ -19,8 +19,15 @@ def policy(**changes: Any) -> Policy:
     return d1_policy(**{"audience": "stg", "subject": SUBJECT, "leeway": 30, "max_lifetime": 900, **changes})
 
 
+def judge(payload: dict[str, Any], rules: Policy, now: float = NOW) -> tuple[float, float]:
+    """Return from when and until when these claims are good, if they are now."""
+    window = check(payload, rules)
+    check_time(window, now)
+    return window[:2]
+
+
 def reason_of(changes: dict[str, Any], **settings: Any) -> str:
-    return refused(lambda: check(d1_claims(**changes), policy(**settings), NOW))
+    return refused(lambda: judge(d1_claims(**changes), policy(**settings)))
 
 
 NO_TIMES: list[Any] = [
@@ -160,19 +167,19 @@ def test_the_audience_is_judged_before_the_subject_when_neither_is_known() -> No
 @pytest.mark.parametrize(("audience", "reason"), [("prd", "wrong_environment"), ("stg", None)])
 def test_an_https_audience_is_compared_whole(audience: str, reason: str | None) -> None:
     url = "https://merchant.example/d1"
-    check(d1_claims(aud=url), policy(audience=url), NOW)
-    assert refused(lambda: check(d1_claims(aud=url + "/"), policy(audience=url), NOW)) == "wrong_audience"
-    assert refused(lambda: check(d1_claims(aud=url), policy(audience="stg"), NOW)) == "wrong_audience"
+    check(d1_claims(aud=url), policy(audience=url))
+    assert refused(lambda: check(d1_claims(aud=url + "/"), policy(audience=url))) == "wrong_audience"
+    assert refused(lambda: check(d1_claims(aud=url), policy(audience="stg"))) == "wrong_audience"
 
 
 @pytest.mark.parametrize("subject", ["A", "B"])
 def test_several_subjects_are_each_accepted(subject: str) -> None:
-    check(d1_claims(sub=subject), policy(subject=["A", "B"]), NOW)
-    assert refused(lambda: check(d1_claims(sub="AB"), policy(subject=["A", "B"]), NOW)) == "wrong_subject"
+    check(d1_claims(sub=subject), policy(subject=["A", "B"]))
+    assert refused(lambda: check(d1_claims(sub="AB"), policy(subject=["A", "B"]))) == "wrong_subject"
 
 
 def test_any_subject_takes_any_name_and_nothing_else() -> None:
-    check(d1_claims(sub="anybody"), policy(subject=ANY_SUBJECT), NOW)
+    check(d1_claims(sub="anybody"), policy(subject=ANY_SUBJECT))
     for value, reason in ((REMOVE, "missing_claim"), ("", "invalid_claim"), (5, "invalid_claim")):
         assert reason_of({"sub": value}, subject=ANY_SUBJECT) == reason
 
@@ -184,16 +191,16 @@ def test_any_subject_takes_no_control_characters(sub: str) -> None:
 
 @pytest.mark.parametrize("value", [5, True, None, ["x"], {}], ids=repr)
 def test_refuses_a_jti_that_is_no_text(value: object) -> None:
-    assert refused(lambda: check(d1_claims(jti=value), policy(), NOW)) == "invalid_claim"
+    assert refused(lambda: check(d1_claims(jti=value), policy())) == "invalid_claim"
 
 
 @pytest.mark.parametrize("value", ["", "x", "\u20ac" * 300], ids=["empty", "short", "long"])
 def test_takes_any_text_as_jti(value: str) -> None:
-    check(d1_claims(jti=value), policy(), NOW)
+    judge(d1_claims(jti=value), policy())
 
 
 def window(now: float = NOW, *, leeway: float = 30, **changes: Any) -> tuple[float, float]:
-    return check(d1_claims(**changes), policy(leeway=leeway), now)
+    return judge(d1_claims(**changes), policy(leeway=leeway), now)
 
 
 def test_the_window_is_half_open() -> None:
@@ -235,8 +242,8 @@ def test_leeway_counts_once_to_each_comparison() -> None:
 
 def test_a_shorter_maximum_lifetime_counts() -> None:
     strict = policy(max_lifetime=60, leeway=0)
-    check(d1_claims(exp=NOW + 60), strict, NOW)
-    assert refused(lambda: check(d1_claims(exp=NOW + 61), strict, NOW)) == "lifetime_too_long"
+    judge(d1_claims(exp=NOW + 60), strict)
+    assert refused(lambda: judge(d1_claims(exp=NOW + 61), strict)) == "lifetime_too_long"
 
 
 def test_time_is_read_at_each_call() -> None:
@@ -255,4 +262,4 @@ def test_time_is_read_at_each_call() -> None:
 
 def test_what_is_as_configured_needs_no_second_look(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(claims, "_check_values", lambda *_: pytest.fail("looked at rule by rule"))
-    check(d1_claims(), policy(), NOW)
+    judge(d1_claims(), policy())
