@@ -101,7 +101,7 @@ def parse_object(data: bytes) -> dict[str, Any]:
             _check_depth(data)
         decoder = (
             _DECODER_OF_LONG_NUMBERS
-            if len(data) > _DIGITS_OF_LARGEST_DOUBLE and _may_have_long_number(data)
+            if len(data) > _DIGITS_OF_LARGEST_DOUBLE and _has_long_run_of_digits(data)
             else _DECODER
         )
         value, end = decoder.scan_once(text, 0)  # type: ignore[attr-defined]  # raw_decode without a call in between
@@ -117,10 +117,15 @@ def parse_object(data: bytes) -> dict[str, Any]:
     return value
 
 
-def _may_have_long_number(data: bytes) -> bool:
-    """Look at every 309th byte: a run of 309 digits covers one of them. A search for the run could be made slow."""
-    looked_at = data[:: _DIGITS_OF_LARGEST_DOUBLE + 1]
-    return len(looked_at.translate(None, _DIGITS)) != len(looked_at)
+def _has_long_run_of_digits(data: bytes) -> bool:
+    """Look around every 309th byte: a run of 309 digits covers one of them. A search for the run could be made slow."""
+    for middle in range(0, len(data), _DIGITS_OF_LARGEST_DOUBLE + 1):
+        if data[middle] in _DIGITS:
+            before, after = data[max(0, middle - _DIGITS_OF_LARGEST_DOUBLE) : middle], data[middle:]
+            digits = len(before) - len(before.rstrip(_DIGITS)) + len(after) - len(after.lstrip(_DIGITS))
+            if digits > _DIGITS_OF_LARGEST_DOUBLE:
+                return True
+    return False
 
 
 def _check_depth(data: bytes) -> None:

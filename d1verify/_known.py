@@ -10,7 +10,7 @@ from .claims import Window
 from .keys import PublicKey
 from .tokens import DOTS, D1Token
 
-__all__ = ["KnownToken", "KnownTokens"]
+__all__ = ["MAX_KNOWN_TOKEN_BYTES", "KnownToken", "KnownTokens"]
 
 # A larger token is verified each time, so that a full memory stays within a few megabytes.
 MAX_KNOWN_TOKEN_BYTES: Final = 2048

@@ -237,7 +237,7 @@ def read_key_id(header: bytes, policy: Policy) -> str:
         raise TokenError(Reason.MALFORMED_TOKEN) from None
     if members.get("alg") != ALGORITHM:
         raise TokenError(Reason.DISALLOWED_ALGORITHM)
-    if not _FORBIDDEN_MEMBERS.isdisjoint(members) or not _is_accepted_type(members, policy):
+    if not members.keys().isdisjoint(_FORBIDDEN_MEMBERS) or not _is_accepted_type(members, policy):
         raise TokenError(Reason.MALFORMED_TOKEN)
     content_type = members.get("cty")
     if isinstance(content_type, str) and content_type.lower() in ("jwt", "application/jwt"):

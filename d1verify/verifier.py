@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from . import bearer, claims, tokens
 from ._checks import checked_count
 from ._codec import MalformedError, decode_standard_base64, parse_object
-from ._known import KnownToken, KnownTokens
+from ._known import MAX_KNOWN_TOKEN_BYTES, KnownToken, KnownTokens
 from ._settings import verifier_arguments
 from ._verdicts import Verdicts
 from .errors import ConfigurationError, Reason, TokenError
@@ -32,6 +32,7 @@ __all__ = ["D1Verifier", "HeaderVerifier", "TokenVerifier"]
 # In practice there is one encoded header per key; this leaves room for keys that follow each other.
 HEADER_CACHE_SIZE = 64
 _USUAL_SCHEME = b"Bearer "
+_LONGEST_SHORTCUT = len(_USUAL_SCHEME) + MAX_KNOWN_TOKEN_BYTES
 
 
 class HeaderVerifier(Protocol):
@@ -177,7 +178,7 @@ class TokenVerifier:
         The most frequent call, made short: a text that was judged before needs no second
         look. Whatever differs goes the whole way, which says what is wrong with it.
         """
-        if self._shortcut is None or type(value) is not bytes or len(value) > bearer.MAX_HEADER_VALUE_BYTES:
+        if self._shortcut is None or type(value) is not bytes or len(value) > _LONGEST_SHORTCUT:
             return None
         if value[: len(_USUAL_SCHEME)] != _USUAL_SCHEME:
             return None

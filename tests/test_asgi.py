@@ -18,6 +18,7 @@ from starlette.testclient import TestClient, WebSocketDenialResponse
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from d1verify import ConfigurationError, D1Token, D1Verifier, KeyStoreError, TokenError
+from d1verify._scope import VERIFIER_KEY
 from d1verify.asgi import D1AuthMiddleware, D1User, d1_lifespan, get_token
 
 from .support import KEY, OTHER_KEY, SUBJECT, ScriptedStore, key_set, make_verifier
@@ -105,8 +106,8 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_lets_a_good_call_through_and_says_who_calls() -> None:
-    app = App()
-    answer = await call(guarded(app), http("/pay", BEARER))
+    app, verifier = App(), make_verifier()
+    answer = await call(guarded(app, verifier), http("/pay", BEARER))
     assert (answer.status, answer.body) == (200, b"let through")
     user, auth = app.scope["user"], app.scope["auth"]
     assert (user.is_authenticated, user.display_name, user.identity) == (True, SUBJECT, SUBJECT)
@@ -114,6 +115,7 @@ async def test_lets_a_good_call_through_and_says_who_calls() -> None:
     token = get_token(HTTPConnection(app.scope))
     assert isinstance(token, D1Token)
     assert user.token is token
+    assert app.scope[VERIFIER_KEY] is verifier  # So that `D1Bearer` knows its own verdict when it sees it.
 
 
 @pytest.mark.parametrize("name", [b"authorization", b"Authorization", b"AUTHORIZATION"])

@@ -244,9 +244,16 @@ def test_a_long_text_of_short_numbers_is_read_by_the_quick_decoder(monkeypatch: 
     assert parse_object(text) == json.loads(text)
 
 
-@given(st.integers(0, 700), st.integers(309, 400), st.integers(0, 700))
-def test_no_run_of_309_digits_is_overlooked(before: int, digits: int, after: int) -> None:
-    assert _codec._may_have_long_number(b"x" * before + b"7" * digits + b"x" * after)
+@given(st.integers(0, 700), st.one_of(st.integers(300, 320), st.integers(0, 700)), st.integers(0, 700))
+def test_a_run_of_309_digits_is_found_and_no_shorter_one(before: int, digits: int, after: int) -> None:
+    data = b"x" * before + b"7" * digits + b"x" * after
+    assert _codec._has_long_run_of_digits(data) is (digits >= 309)
+
+
+@given(st.lists(st.integers(1, 320), max_size=12))
+def test_runs_of_digits_count_one_by_one(runs: list[int]) -> None:
+    data = b",".join(b"7" * run for run in runs)
+    assert _codec._has_long_run_of_digits(data) is (max(runs, default=0) >= 309)
 
 
 def test_what_is_written_may_end_in_any_letter_of_the_alphabet() -> None:
@@ -272,6 +279,10 @@ def test_a_number_beyond_a_double_is_found_wherever_it_begins() -> None:
             parse_object(f'{{"{"x" * before}":{"9" * 309}}}'.encode())
 
 
-@pytest.mark.parametrize("data", [b"X" * 400, b"x" * 307 + b"7" + b"x" * 200], ids=["no digit", "a digit beside"])
-def test_a_text_without_a_long_number_is_read_by_the_quick_decoder(data: bytes) -> None:
-    assert not _codec._may_have_long_number(data)
+@pytest.mark.parametrize("number", [7, int("7" * 308)], ids=["short", "as long as may be"])
+def test_a_text_without_a_long_number_is_read_by_the_quick_decoder(
+    monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    monkeypatch.setattr(_codec, "_DECODER_OF_LONG_NUMBERS", None)
+    for before in range(310):
+        assert parse_object(f'{{"{"x" * before}":{number},"y":[{"1," * 200}1]}}'.encode()) is not None

@@ -168,6 +168,15 @@ SURVIVORS: Final[tuple[Survivor, ...]] = (
     ),
     Survivor(
         Change(
+            "claims",
+            "_window",
+            "if time - leeway > lo:  # noqa: PLR1730 - max() would cost more than the rest of the loop",
+            "if time - leeway >= lo:  # noqa: PLR1730 - max() would cost more than the rest of the loop",
+        ),
+        "it differs where the two are equal, and then it makes no difference which is taken",
+    ),
+    Survivor(
+        Change(
             "keys",
             "_der",
             'return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))',
