@@ -11,7 +11,7 @@ from .rows import MICROSECONDS, MILLISECONDS, Aim, Experiment, Row, at_least, at
 from .served import HEALTH, PATH, TIMES_FASTER
 from .servers import NO_WRK, Load, Served, has_wrk, jwks_endpoint, serve, wait_for_state
 
-_EFFORT = Effort(repeats=1, min_rounds=12, max_rounds=24, max_seconds=38, precision=0.01)
+_EFFORT = Effort(repeats=1, min_rounds=20, max_rounds=40, max_seconds=75, precision=0.01)
 _THROUGHPUT = "uvicorn under wrk, requests per second: guarded ÷ open"
 _PROCESSOR = "the same by the servers' processor time"
 _UNDISTURBED = "per request; what else runs on the machine disturbs it less"
