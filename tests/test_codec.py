@@ -6,7 +6,7 @@ import base64
 import json
 import sys
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from hypothesis import example, given, settings
@@ -246,8 +246,29 @@ def test_a_long_text_of_short_numbers_is_read_by_the_quick_decoder(monkeypatch: 
 
 @given(st.integers(0, 700), st.one_of(st.integers(300, 320), st.integers(0, 700)), st.integers(0, 700))
 def test_a_run_of_309_digits_is_found_and_no_shorter_one(before: int, digits: int, after: int) -> None:
-    data = b"x" * before + b"7" * digits + b"x" * after
+    data = b"X" * before + b"7" * digits + b"X" * after
     assert _codec._has_long_run_of_digits(data) is (digits >= 309)
+
+
+class Watched(bytes):
+    """Bytes that remember where they were looked at."""
+
+    def __new__(cls, data: bytes) -> Self:
+        watched = super().__new__(cls, data)
+        watched.seen = []
+        return watched
+
+    seen: list[object]
+
+    def __getitem__(self, place: Any) -> Any:
+        self.seen.append((place.start, place.stop) if isinstance(place, slice) else place)
+        return super().__getitem__(place)
+
+
+def test_of_a_long_text_every_309th_byte_is_looked_at_and_what_is_around_a_digit_there() -> None:
+    text = Watched(b"7" + b"X" * 308 + b"X" * 309 + b"7" + b"X" * 308)
+    assert not _codec._has_long_run_of_digits(text)
+    assert text.seen == [0, (0, 0), (0, None), 309, 618, (310, 618), (618, None)]
 
 
 @given(st.lists(st.integers(1, 320), max_size=12))
