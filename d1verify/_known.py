@@ -8,12 +8,13 @@ from typing import Final
 from ._memo import Memo
 from .claims import Window
 from .keys import PublicKey
-from .tokens import DOTS, D1Token
+from .tokens import D1Token
 
 __all__ = ["MAX_KNOWN_TOKEN_BYTES", "KnownToken", "KnownTokens"]
 
 # A larger token is verified each time, so that a full memory stays within a few megabytes.
 MAX_KNOWN_TOKEN_BYTES: Final = 2048
+_DOTS: Final = 2
 
 
 class KnownToken:
@@ -37,7 +38,7 @@ class KnownTokens(Memo[KnownToken]):
 
     def find(self, token: bytes) -> KnownToken | None:
         """Return what is known of `token`, or None."""
-        if len(token) > MAX_KNOWN_TOKEN_BYTES or token.count(b".") != DOTS:
+        if len(token) > MAX_KNOWN_TOKEN_BYTES or token.count(b".") != _DOTS:
             return None  # Garbage is not worth a hash.
         return self.get(sha256(token).digest())
 

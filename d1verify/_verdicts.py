@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import time
 
+from ._known import KnownToken
 from ._log import RefusalLog
 from .errors import KeyStoreError, Reason, TokenError
 from .observer import Observer, Verification, notify
-from .tokens import D1Token
+from .tokens import D1Token, UnverifiedToken
 
 __all__ = ["Verdicts"]
 
@@ -25,8 +26,9 @@ class Verdicts:
         self._log = RefusalLog()
         self.note_refusal = self._log.write
 
-    def accepted(self, token: D1Token, started: float, *, cached: bool) -> None:
-        """Tell of a token that was accepted, after a call that began at `started`."""
+    def accepted(self, token: D1Token, opened: UnverifiedToken | KnownToken, started: float) -> None:
+        """Tell of a token that was accepted, by what it was read as, after a call that began at `started`."""
+        cached = isinstance(opened, KnownToken) and opened.token is token
         self._observe(started, token=token, cached=cached)
 
     def refused(self, error: Exception, started: float) -> TokenError | KeyStoreError:

@@ -19,11 +19,10 @@ from .errors import Reason, TokenError
 from .keys import is_key_id
 from .policy import Policy
 
-__all__ = ["DOTS", "D1Token", "UnverifiedToken", "as_bytes", "parse", "read_key_id", "seal"]
+__all__ = ["D1Token", "UnverifiedToken", "as_bytes", "parse", "read_key_id", "seal"]
 
 MAX_TOKEN_BYTES: Final = 8192
 MAX_HEADER_BYTES: Final = 2048
-DOTS: Final = 2
 ALGORITHM: Final = "ES256"
 FINGERPRINT_DIGITS: Final = 16
 

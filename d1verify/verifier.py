@@ -106,8 +106,7 @@ class TokenVerifier:
             refused = self._verdicts.refused(error, started)
         else:
             if self._verdicts.observer is not None:
-                cached = isinstance(opened, KnownToken) and opened.token is verified
-                self._verdicts.accepted(verified, started, cached=cached)
+                self._verdicts.accepted(verified, opened, started)
             return verified
         raise refused
 
@@ -125,8 +124,7 @@ class TokenVerifier:
             refused = self._verdicts.refused(error, started)
         else:
             if self._verdicts.observer is not None:
-                cached = isinstance(opened, KnownToken) and opened.token is verified
-                self._verdicts.accepted(verified, started, cached=cached)
+                self._verdicts.accepted(verified, opened, started)
             return verified
         raise refused
 

@@ -245,6 +245,8 @@ def test_a_long_text_of_short_numbers_is_read_by_the_quick_decoder(monkeypatch: 
 
 
 @given(st.integers(0, 700), st.one_of(st.integers(300, 320), st.integers(0, 700)), st.integers(0, 700))
+@example(before=0, digits=0, after=400)
+@example(before=307, digits=1, after=200)
 def test_a_run_of_309_digits_is_found_and_no_shorter_one(before: int, digits: int, after: int) -> None:
     data = b"X" * before + b"7" * digits + b"X" * after
     assert _codec._has_long_run_of_digits(data) is (digits >= 309)

@@ -21,6 +21,7 @@ NEW, AGAIN = "Verify a new token", "Verify a token again"
 NEW_NAMES = tuple(f"new-{name.lower()}" for name in ("bare", "d1verify", *(peer.name for peer in PEERS)))
 AGAIN_NAMES = tuple(f"again-{name.lower()}" for name in ("d1verify", *(peer.name for peer in PEERS)))
 
+# Long batches: in short ones most calls come right after another library has had the processor's caches.
 _VERIFY = Effort(max_seconds=20, batch_seconds=0.02)
 
 

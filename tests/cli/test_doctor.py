@@ -217,7 +217,7 @@ class TestBounds:
 
         started = time.monotonic()
         checks = list(within(0.05, hanging()))
-        assert time.monotonic() - started < 30  # The check itself would take sixty seconds.
+        assert time.monotonic() - started < 1
         forever.set()
         assert [(check.name, check.mark) for check in checks] == [("first", "ok"), ("time", "fail")]
 
